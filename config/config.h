@@ -1,0 +1,56 @@
+/*
+ * From files and command-line words to app_specs. Used by the CLI, with the caller's rights, folder and
+ * environment.
+ *
+ * Errors are collected, not thrown one at a time: each is one line "file:line:col: message", in file order.
+ */
+#ifndef PM_CONFIG_CONFIG_H
+#define PM_CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/buf.h"
+#include "config/spec.h"
+
+struct config_ctx {
+    const char *cwd;      /* the caller's working folder: base of relative paths given on the command line */
+    char *const *environ; /* the caller's environment, the base of every app's */
+    const char *env_name; /* --env NAME, or NULL */
+};
+
+struct app_list {
+    struct app_spec **v;
+    size_t n;
+};
+void app_list_free(struct app_list *l);
+
+/* Problems found: error lines (any of them makes the load fail) and warning lines; all end in "\n". */
+struct config_report {
+    struct buf errors;
+    struct buf warnings;
+    unsigned n_errors, n_warnings;
+};
+void config_report_free(struct config_report *r);
+
+/* Is this word a config file by its extension (.yaml, .yml, .json)? */
+bool config_is_file_name(const char *path);
+
+/*
+ * Loads a file. Relative paths in it are taken from the file's folder unless `cwd` is set in it (then scripts
+ * and log files from there). 0 and the apps, or -EINVAL with the lines in the report; then `out` is empty.
+ */
+int config_load_file(const struct config_ctx *ctx, const char *path, struct app_list *out,
+                     struct config_report *report);
+int config_load_text(const struct config_ctx *ctx, const char *name, const char *text, size_t len,
+                     bool is_json, struct app_list *out, struct config_report *report);
+
+/*
+ * Completes an app that has script, args and flags set from the command line: kind of script, interpreter,
+ * name, cwd, environment, paths. `word` is what the user typed: a script path, a program on PATH, or a
+ * command line in quotes (contains a space). 0, or negative with a message that says what to do (script not
+ * found, interpreter missing...).
+ */
+int config_resolve_word(const struct config_ctx *ctx, const char *word, struct app_spec *spec, struct err *e);
+
+#endif

@@ -1,0 +1,85 @@
+/*
+ * One app as the daemon runs it: every key resolved, paths absolute, units in ms and bytes. Which keys there
+ * are, with type, unit, range, default and alias, is in the option table (options.c); this struct only holds
+ * their values.
+ */
+#ifndef PM_CONFIG_SPEC_H
+#define PM_CONFIG_SPEC_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct err;
+
+struct int_list {
+    int *v;
+    unsigned n;
+};
+
+/* Defaults (PM2's): see options.c. Strings are on the heap and may be NULL where "unset" has a meaning. */
+struct app_spec {
+    char *name;
+    char *ns;     /* namespace */
+    char *script; /* absolute path of the program or script to run */
+    char *cwd;    /* absolute */
+    char **args;  /* NULL-terminated, never NULL */
+    char *
+        interpreter; /* word or path as given, or chosen from the extension; "none" = run the script itself */
+    char **interpreter_args;
+    int64_t instances; /* >= 1 once resolved */
+    char *exec_mode;   /* "fork" or "cluster" */
+    char **env; /* "NAME=value", the whole environment of the app: caller's, env_file, env, env_<name> */
+
+    bool autostart;
+    bool autorestart;
+    int64_t min_uptime; /* ms */
+    int64_t max_restarts;
+    int64_t restart_delay;             /* ms */
+    int64_t exp_backoff_restart_delay; /* ms; 0 = off */
+    struct int_list stop_exit_codes;
+
+    int64_t kill_timeout; /* ms */
+    int64_t stop_signal;  /* signal number */
+    bool treekill;
+    bool shutdown_with_message;
+    bool wait_ready;
+    int64_t listen_timeout; /* ms */
+
+    char *out_file, *error_file,
+        *log_file; /* absolute; NULL = default names, none for log_file; "/dev/null" = off */
+    bool merge_logs;
+    bool merge_logs_set; /* given in the config, so the default rule does not apply */
+    bool disable_logs;
+    bool time;
+    char *log_date_format; /* NULL = none; `time` sets YYYY-MM-DDTHH:mm:ss */
+    char *log_type;        /* NULL or "json" */
+    char *pid_file;
+
+    char *instance_var;
+    char *uid, *gid; /* as given (name or number), NULL = the daemon's own */
+};
+
+struct app_spec *app_spec_new(void); /* with the defaults of the option table */
+void app_spec_free(struct app_spec *s);
+struct app_spec *app_spec_dup(const struct app_spec *s);
+
+/*
+ * The wire and storage form: an object with the canonical key names, all values in their base units (ms,
+ * bytes), only keys that differ from the default, plus "env" as an object. The caller owns the reference.
+ */
+json_t *app_spec_to_json(const struct app_spec *s);
+
+/* The reverse, with full validation (types, ranges, required keys): the daemon trusts no client. NULL and a
+ * message. */
+struct app_spec *app_spec_from_json(const json_t *j, struct err *e);
+
+/* Environment helpers on "NAME=value" lists. */
+const char *env_get(char *const *env, const char *name); /* NULL when unset */
+void env_set(char ***env, const char *name, const char *value);
+void env_unset(char **env, const char *name);
+
+/* Is this a name whose value is not shown (KEY, TOKEN, SECRET, PASSWORD, ...)? */
+bool env_name_is_secret(const char *name);
+
+#endif

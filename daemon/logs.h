@@ -1,0 +1,105 @@
+/*
+ * The log path: pipe -> spool -> lines -> rows and flat files -> live subscribers.
+ *
+ * Pipes are spliced into spools on the loop (the call never blocks); a writer thread cuts the spools into
+ * lines, inserts rows with their cursor in one transaction, and appends to the flat files. A spool is a memfd
+ * that the keeper holds too: its file offset is the count of bytes taken, so a new engine goes on where the
+ * old one was, to the byte.
+ */
+#ifndef PM_DAEMON_LOGS_H
+#define PM_DAEMON_LOGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+struct logs;
+
+enum log_stream_kind { LOG_OUT = 1, LOG_ERR = 2 };
+
+#define LOG_LINE_MAX  65536u /* bytes of one line; longer ones are split */
+#define LOG_F_PARTIAL 0x1u   /* a piece of a longer line; more follows */
+#define LOG_F_DROPPED 0x2u   /* not the app's line: tells how many were dropped here */
+#define LOG_F_NO_EOL  0x4u   /* the stream ended without a newline */
+
+struct log_line {
+    uint64_t id;      /* row id in logs.db; grows; 0 for a line that is not stored */
+    uint64_t time_us; /* UTC */
+    uint32_t process;
+    uint32_t instance;
+    uint64_t run;
+    uint8_t stream; /* enum log_stream_kind */
+    uint8_t flags;
+    const char *app; /* name */
+    const char *text;
+    size_t len;
+};
+
+/* Where the lines of one run go. Strings are copied. */
+struct log_run {
+    uint64_t run;
+    uint32_t process;
+    uint32_t instance;
+    const char *app;
+    const char *out_file, *error_file, *log_file; /* absolute; NULL = none */
+    const char *date_format;                      /* dayjs tokens; NULL = no timestamp before the lines */
+    bool disabled;                                /* disable_logs: take the bytes and forget them */
+    int64_t uid, gid;                             /* owner of files that are created; -1 = as the daemon */
+};
+
+/* The engine's side. */
+struct logs_hooks {
+    void *arg;
+    /* A spool was made: have the keeper hold it (the descriptor stays the log path's). */
+    void (*spool_made)(void *arg, uint64_t run, enum log_stream_kind kind, int fd);
+    /* The stream ended and everything of it is committed: pipe and spool may be dropped. */
+    void (*stream_done)(void *arg, uint64_t run, enum log_stream_kind kind);
+    /* Something a person should know (disk full, a file that cannot be opened): one line, at most once per
+     * cause until it is over. */
+    void (*trouble)(void *arg, const char *text);
+};
+
+/* Opens PM_HOME/logs.db on the writer thread. Runs can be attached at once. */
+struct logs *logs_open(uv_loop_t *loop, const char *db_path, const struct logs_hooks *hooks);
+/* Takes what is in the pipes, writes everything, closes; `closed` comes when nothing is left on the loop. */
+void logs_close(struct logs *l, void (*closed)(void *arg), void *arg);
+
+/*
+ * Takes over the read ends (-1 = none) and the spools (-1 = make new ones) of a run. A stream whose spool is
+ * handed in is replayed from its cursors. Splicing starts at once.
+ */
+void logs_attach(struct logs *l, const struct log_run *run, int out_fd, int err_fd, int spool_out,
+                 int spool_err);
+
+void logs_drain(struct logs *l, uint64_t run); /* take what is in the run's pipes now */
+void logs_forget(struct logs *l,
+                 uint64_t run);   /* close the pipes even if somebody still holds the other end */
+void logs_reopen(struct logs *l); /* reopen all flat files */
+uint64_t logs_dropped(struct logs *l, uint32_t process); /* lines dropped since the engine's start */
+
+/* Calls back when every byte taken before this call is in the rows and files (or could not be written). */
+void logs_flush(struct logs *l, void (*done)(void *arg), void *arg);
+
+struct log_query {
+    const uint32_t *processes; /* NULL = all */
+    size_t n_processes;
+    uint64_t run; /* only this run; 0 = all */
+    bool out, err;
+    unsigned lines; /* the last so many, merged by time; at most 10,000 */
+};
+/* Lines in order of time; valid during the callback. What was taken before the call is included. */
+typedef void (*logs_lines_cb)(void *arg, int rc, const struct log_line *lines, size_t n);
+void logs_query(struct logs *l, const struct log_query *q, logs_lines_cb cb, void *arg);
+
+/*
+ * As logs_query, then every later line, without gap or repeat: the first call of `cb` brings the history
+ * (also when it is empty), later ones the live lines. `missed` > 0 tells that so many lines were not handed
+ * over.
+ */
+struct log_sub;
+typedef void (*logs_live_cb)(void *arg, const struct log_line *lines, size_t n, uint64_t missed);
+struct log_sub *logs_subscribe(struct logs *l, const struct log_query *q, logs_live_cb cb, void *arg);
+void logs_unsubscribe(struct log_sub *s);
+
+#endif

@@ -1,0 +1,77 @@
+/* Apps and processes as the engine holds them in memory. Only the supervisor changes state, desired and
+ * reason. */
+#ifndef PM_DAEMON_PROCESS_H
+#define PM_DAEMON_PROCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/types.h>
+
+#include "config/spec.h"
+#include "daemon/lifecycle.h"
+
+enum desired { DESIRED_UP, DESIRED_DOWN };
+
+struct process;
+TAILQ_HEAD(process_list, process);
+
+struct app {
+    uint64_t id; /* key in state.db; never reused */
+    struct app_spec *spec;
+    struct process_list processes; /* by instance */
+    TAILQ_ENTRY(app) entry;
+};
+TAILQ_HEAD(app_list_head, app);
+
+/* How the last run ended; `valid` is false before the first end. */
+struct last_exit {
+    bool valid;
+    uint64_t run;
+    uint64_t started_ms, ended_ms;
+    enum lc_reason reason;
+    int exit_code; /* -1 when there is none */
+    int signal;    /* 0 when there is none */
+    bool core;
+    int step, error; /* enum kw_step and errno of a failed exec */
+};
+
+struct waiter;
+TAILQ_HEAD(waiter_list, waiter);
+
+struct process {
+    uint32_t id; /* PM2's pm_id */
+    struct app *app;
+    uint32_t instance; /* NODE_APP_INSTANCE */
+
+    enum lc_state state;
+    enum desired desired;
+    enum lc_reason reason; /* why it is in this state, or what the pending stop is for */
+    bool fresh;            /* the current run is the first since a user's start or restart */
+    bool delete_when_down;
+    char *by; /* who asked for the pending change; heap, may be NULL */
+
+    struct lc_counters counters;
+    uint64_t created_ms; /* wall clock of creation or last manual restart */
+    struct last_exit last;
+
+    /* the current run; run == 0 when there is none */
+    uint64_t run;
+    pid_t pid; /* 0 until the keeper has forked; stays until the run is over */
+    uint64_t start_ticks;
+    uint64_t started_ms;  /* wall clock of the spawn */
+    uint64_t online_ms;   /* wall clock of becoming online; 0 before */
+    bool exited;          /* the exit record is here; the rest of the tree may still live */
+    bool tree_empty;      /* nothing of the run is left */
+    bool sweeping;        /* a look at the tree is under way */
+    uint64_t signaled_ms; /* wall clock of the polite signal; 0 = not yet */
+    uint64_t deadline_ms; /* wall clock: restart due (WAITING), kill due (STOPPING), ready due (LAUNCHING); 0
+                             = none */
+
+    struct waiter_list waiters;     /* commands that wait for this process */
+    void *runtime;                  /* the engine's own: descriptors, channel, timers */
+    TAILQ_ENTRY(process) entry;     /* in the supervisor's list, by id */
+    TAILQ_ENTRY(process) app_entry; /* in app->processes */
+};
+
+#endif

@@ -1,0 +1,76 @@
+/*
+ * The supervisor: apps, processes, and what happens to them. It turns keeper's news, timers and commands into
+ * life-cycle events, and is the only place that assigns a process's state. Everything outside is reached
+ * through struct sys.
+ */
+#ifndef PM_DAEMON_SUPERVISOR_H
+#define PM_DAEMON_SUPERVISOR_H
+
+#include "daemon/process.h"
+#include "daemon/sys.h"
+
+struct supervisor;
+
+/* One command's wait for one process. `done` is called once: when the process is at rest as wanted, failed,
+ * or another command overtook it. */
+struct waiter_result {
+    bool ok;
+    char error[256];     /* one line when not ok */
+    uint64_t failed_run; /* the run whose last stderr lines tell more; 0 = none */
+    uint32_t id;         /* of the process, which may be deleted by now */
+    uint32_t instance;
+    char name[128];
+    int pid;
+    const char *status; /* lc_state_word; "deleted" after a delete */
+};
+typedef void (*waiter_cb)(void *arg, const struct waiter_result *r);
+
+struct supervisor *supervisor_new(const struct sys *sys);
+void supervisor_free(struct supervisor *s); /* frees all apps and processes; signals nobody */
+
+/* Takes ownership of the spec. No process yet. */
+struct app *supervisor_add_app(struct supervisor *s, uint64_t id, struct app_spec *take_spec);
+/* A new process in state stopped. `id` < 0 takes the next id: ids only grow, and start again at 0 when the
+ * list is empty. */
+struct process *supervisor_add_process(struct supervisor *s, struct app *app, uint32_t instance, int64_t id);
+
+struct process_list *supervisor_processes(struct supervisor *s); /* ordered by id */
+struct app_list_head *supervisor_apps(struct supervisor *s);
+struct process *supervisor_by_id(struct supervisor *s, uint32_t id);
+struct process *supervisor_by_run(struct supervisor *s, uint64_t run);
+
+/* Commands. `by` (who asked; copied) goes into the records; `cb` may be NULL. */
+void supervisor_start(struct supervisor *s, struct process *p, const char *by, waiter_cb cb, void *arg);
+void supervisor_stop(struct supervisor *s, struct process *p, enum lc_reason why, const char *by,
+                     waiter_cb cb, void *arg);
+void supervisor_restart(struct supervisor *s, struct process *p, const char *by, waiter_cb cb, void *arg);
+void supervisor_delete(struct supervisor *s, struct process *p, const char *by, waiter_cb cb, void *arg);
+
+/* News from outside; unknown runs are ignored. */
+void supervisor_on_child(struct supervisor *s, uint64_t run, pid_t pid, uint64_t start_ticks,
+                         uint64_t start_ms);
+void supervisor_on_exec(struct supervisor *s, uint64_t run, int step,
+                        int error); /* error 0: the exec succeeded */
+void supervisor_on_refused(struct supervisor *s, uint64_t run, int step, int error);
+void supervisor_on_ready(struct supervisor *s, uint64_t run);
+void supervisor_on_exit(struct supervisor *s, const struct run_end *end);
+void supervisor_on_swept(struct supervisor *s, uint64_t run, unsigned alive);
+void supervisor_on_timer(struct supervisor *s, struct process *p, enum sys_timer which);
+
+/*
+ * After an engine's start: puts a process back where it was (fields of p filled from the store and the
+ * keeper's record), re-arms its timer by the wall clock, continues a stop that was under way, and respawns
+ * what is wanted up and has no child. `child_alive`: the current run's child lives.
+ */
+void supervisor_resume(struct supervisor *s, struct process *p, bool child_alive);
+
+/* One line of why the process is where it is: "exited with code 7 after 40 ms; restarting in 150 ms". */
+void supervisor_describe_reason(struct supervisor *s, const struct process *p, char *out, size_t size);
+/* "exited with code 7", "killed by SIGSEGV (core dumped)", "cannot exec /x: No such file or directory"... */
+void last_exit_words(const struct last_exit *l, char *out, size_t size);
+
+/* The note that goes with a spawn, and back: counters and the like, at most KW_NOTE_MAX bytes. */
+size_t process_note_write(const struct process *p, uint8_t *out, size_t size);
+int process_note_read(struct process *p, const uint8_t *note, size_t len);
+
+#endif

@@ -1,0 +1,57 @@
+/*
+ * What the supervisor asks of the outside world. The engine fills this with the keeper, libuv and the store;
+ * tests fill it with a fake clock and scripted children. No call blocks and none calls back into the
+ * supervisor before it returns.
+ */
+#ifndef PM_DAEMON_SYS_H
+#define PM_DAEMON_SYS_H
+
+#include <stdint.h>
+
+#include "daemon/process.h"
+
+enum sys_timer {
+    SYS_TIMER_STATE,  /* the one deadline of the current state */
+    SYS_TIMER_SWEEP,  /* look at the tree again */
+    SYS_TIMER_SETTLE, /* online for 100 ms: a start has succeeded */
+    SYS_TIMER_COUNT
+};
+
+struct run_end {
+    uint64_t run;
+    int wait_status;
+    bool status_known; /* false: the child ended while nobody could see how */
+    uint64_t end_us;
+    uint64_t utime_us, stime_us, maxrss_bytes;
+};
+
+struct sys {
+    void *ctx;
+    uint64_t (*mono_ms)(void *ctx);
+    uint64_t (*wall_ms)(void *ctx);
+    uint32_t (*random)(void *ctx, uint32_t below); /* jitter */
+
+    void (*timer_set)(void *ctx, struct process *p, enum sys_timer which, uint64_t in_ms); /* replaces */
+    void (*timer_clear)(void *ctx, struct process *p, enum sys_timer which);
+
+    uint64_t (*next_run)(void *ctx); /* a run id that was never used */
+
+    /* Asks for a child for p->run. The answer comes as supervisor_on_child/_exec/_refused. A negative return
+     * (command not found, environment too large) is an exec failure; `e` says which. */
+    int (*spawn)(void *ctx, struct process *p, struct err *e);
+
+    void (*terminate)(void *ctx, struct process *p); /* polite: stop_signal to the tree, or the IPC message */
+    void (*kill)(void *ctx,
+                 struct process *p); /* SIGKILL until empty; the answer comes as supervisor_on_swept */
+    void (*sweep)(void *ctx, struct process *p, uint64_t run,
+                  bool polite); /* what is left of a run? `polite`: and signal
+                it. The answer comes as supervisor_on_swept(run, alive). */
+
+    void (*run_started)(void *ctx, struct process *p);
+    void (*run_ended)(void *ctx, struct process *p,
+                      const struct run_end *end);                     /* p->last is filled; store and ack */
+    void (*changed)(void *ctx, struct process *p, enum lc_state old); /* state, desired or counters: store */
+    void (*deleted)(void *ctx, struct process *p); /* forget it; the supervisor frees it after this */
+};
+
+#endif

@@ -1,0 +1,43 @@
+/* A blocking client of the daemon's socket, for the CLI and tests. */
+#ifndef PM_IPC_CLIENT_H
+#define PM_IPC_CLIENT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "common/buf.h"
+#include "common/home.h"
+
+struct err;
+
+struct rpc_client {
+    int fd; /* -1 when not connected */
+    long long next_id;
+    struct buf in;
+    json_t *server; /* result of hello */
+};
+
+/*
+ * Connects and says hello. `timeout_ms` bounds the connect and the handshake.
+ * 0; -ENOENT or -ECONNREFUSED when no daemon runs; -ETIMEDOUT when one holds the socket but does not answer;
+ * -EPROTO when the versions do not fit (the message says which side to update).
+ */
+int rpc_connect(struct rpc_client *c, const struct home *home, const char *by, int timeout_ms, struct err *e);
+void rpc_close(struct rpc_client *c);
+
+/*
+ * One call. `params` is stolen (NULL = {}). 0 and the result (caller owns), or: the server's error as a
+ * positive number -code (e.g. 32011) with its message in `e` and its data (may be NULL) in *result; a
+ * negative errno when the connection failed. timeout_ms < 0 waits for ever. SIGINT interrupts with -EINTR.
+ */
+int rpc_call(struct rpc_client *c, const char *method, json_t *params, int timeout_ms, json_t **result,
+             struct err *e);
+
+/* As rpc_call, but the result is the untouched JSON text (caller frees): for printing large answers. */
+int rpc_call_raw(struct rpc_client *c, const char *method, json_t *params, int timeout_ms, char **text,
+                 size_t *len, struct err *e);
+
+/* The next notification (those that arrived during calls first). Same returns; method and params in *msg. */
+int rpc_next(struct rpc_client *c, int timeout_ms, json_t **msg, struct err *e);
+
+#endif

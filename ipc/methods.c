@@ -1,0 +1,122 @@
+#include "ipc/methods.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/err.h"
+
+#define SELECTORS                                                                                            \
+    {                                                                                                        \
+        "selectors", PARAM_STRINGS, .required = true, .help = "all, ids or names"                            \
+    }
+
+const struct method methods[METHOD_COUNT] = {
+    [M_HELLO] = {"hello", .before_hello = true, .help = "version handshake; the first message",
+                 .params = {{"protocol", PARAM_INT, .required = true, .min = 0, .max = 1000000},
+                            {"version", PARAM_STRING, .required = true},
+                            {"by", PARAM_STRING, .help = "who asks, for the records"}}},
+    [M_PING] = {"ping", .before_hello = true, .help = "is the daemon there?"},
+    [M_ENV_SET] = {"env.set", .help = "base environment of the start requests that follow",
+                   .params = {{"env", PARAM_OBJECT, .required = true}}},
+    [M_START] = {"start", .mutates = true, .help = "create apps and start them",
+                 .params = {{"apps", PARAM_OBJECTS, .required = true},
+                            {"wait", PARAM_BOOL},
+                            {"force", PARAM_BOOL}}},
+    [M_PROCESS_START] = {"process.start", .mutates = true, .help = "start known processes",
+                         .params = {SELECTORS}},
+    [M_PROCESS_STOP] = {"process.stop", .mutates = true, .help = "stop processes", .params = {SELECTORS}},
+    [M_PROCESS_RESTART] = {"process.restart", .mutates = true, .help = "stop and start",
+                           .params = {SELECTORS}},
+    [M_PROCESS_DELETE] = {"process.delete", .mutates = true, .help = "stop and forget",
+                          .params = {SELECTORS}},
+    [M_LIST] = {"list", .help = "all processes",
+                .params = {{"full", PARAM_BOOL, .help = "PM2's jlist records"}}},
+    [M_DESCRIBE] = {"describe", .help = "all about some processes", .params = {SELECTORS}},
+    [M_WHY] = {"why", .help = "how the last runs ended",
+               .params = {SELECTORS,
+                          {"runs", PARAM_INT, .min = 1, .max = 100},
+                          {"lines", PARAM_INT, .min = 0, .max = 1000}}},
+    [M_LOGS] = {"logs", .help = "the last lines, and then those that come",
+                .params = {SELECTORS,
+                           {"lines", PARAM_INT, .min = 0, .max = 10000},
+                           {"follow", PARAM_BOOL},
+                           {"out", PARAM_BOOL},
+                           {"err", PARAM_BOOL}}},
+    [M_PROCESS_SEND] = {"process.send", .mutates = true, .help = "write a line to the standard input",
+                        .params = {{"selector", PARAM_STRING, .required = true},
+                                   {"text", PARAM_STRING, .required = true}}},
+    [M_RELOAD_LOGS] = {"reload_logs", .help = "reopen all log files"},
+    [M_KILL] = {"kill", .mutates = true, .before_hello = true, .help = "stop everything and end the daemon"},
+};
+
+int method_find(const char *name)
+{
+    for (int i = 0; i < METHOD_COUNT; i++)
+        if (strcmp(methods[i].name, name) == 0)
+            return i;
+    return -1;
+}
+
+static bool all_elements(const json_t *array, json_type type)
+{
+    size_t i;
+    json_t *value;
+
+    json_array_foreach(array, i, value) if (json_typeof(value) != type) return false;
+    return true;
+}
+
+static const char *type_mismatch(const struct param *p, const json_t *v)
+{
+    switch (p->type) {
+    case PARAM_BOOL:
+        return json_is_boolean(v) ? NULL : "true or false";
+    case PARAM_INT:
+        return json_is_integer(v) ? NULL : "an integer";
+    case PARAM_STRING:
+        return json_is_string(v) ? NULL : "a string";
+    case PARAM_OBJECT:
+        return json_is_object(v) ? NULL : "an object";
+    case PARAM_STRINGS:
+        return json_is_array(v) && all_elements(v, JSON_STRING) ? NULL : "an array of strings";
+    case PARAM_OBJECTS:
+        return json_is_array(v) && all_elements(v, JSON_OBJECT) ? NULL : "an array of objects";
+    }
+    return "something else";
+}
+
+static const struct param *find_param(const struct method *m, const char *name)
+{
+    for (const struct param *p = m->params; p < m->params + METHOD_PARAMS_MAX && p->name; p++)
+        if (strcmp(p->name, name) == 0)
+            return p;
+    return NULL;
+}
+
+int method_check(const struct method *m, const json_t *params, struct err *e)
+{
+    const char *key;
+    json_t *value;
+
+    if (params && !json_is_object(params))
+        return err_set(e, RPC_BAD_PARAMS, "%s: params must be an object", m->name);
+    json_object_foreach((json_t *)params, key, value)
+    {
+        const struct param *p = find_param(m, key);
+        const char *want;
+
+        if (!p)
+            return err_set(e, RPC_BAD_PARAMS, "%s: unknown parameter \"%.64s\"", m->name, key);
+        want = type_mismatch(p, value);
+        if (want)
+            return err_set(e, RPC_BAD_PARAMS, "%s: parameter \"%s\" must be %s", m->name, key, want);
+        if (p->type == PARAM_INT &&
+            (json_integer_value(value) < p->min || json_integer_value(value) > p->max))
+            return err_set(e, RPC_BAD_PARAMS, "%s: parameter \"%s\" must be from %lld to %lld", m->name, key,
+                           p->min, p->max);
+    }
+    for (const struct param *p = m->params; p < m->params + METHOD_PARAMS_MAX && p->name; p++)
+        if (p->required && !json_object_get(params, p->name))
+            return err_set(e, RPC_BAD_PARAMS, "%s: parameter \"%s\" is missing", m->name, p->name);
+    return 0;
+}
