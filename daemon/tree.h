@@ -1,0 +1,65 @@
+/*
+ * The tree of one run: the child, everything descended from it, and everything that carries the run's id in
+ * its environment (what forks twice is re-parented to the keeper, or to init when the keeper is gone).
+ * Reading /proc may block, so it is done on libuv's thread pool.
+ */
+#ifndef PM_DAEMON_TREE_H
+#define PM_DAEMON_TREE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <uv.h>
+
+struct tree_run {
+    uint64_t run;
+    pid_t pid;            /* the child; also after its end */
+    uint64_t start_ticks; /* of the child: a recycled pid is told apart by it */
+    bool child_alive;
+};
+
+/* Who to look at. `keeper` is the subreaper under which orphans land; `tag` the first 8 hex digits of the
+ * home's id. */
+struct tree_ctx {
+    pid_t keeper;
+    pid_t engine; /* never part of a tree */
+    char tag[9];
+};
+
+struct tree_member {
+    pid_t pid;
+    uint64_t start_ticks;
+};
+
+/* Blocking. Members with the child first, then the descendants, parents before children; zombies are left
+ * out. Returns how many; *out is the caller's to free. -errno when /proc cannot be read. */
+int tree_scan(const struct tree_ctx *ctx, const struct tree_run *run, struct tree_member **out);
+
+/* Blocking. By pidfd, after checking the start time, so that a recycled pid is never signalled. 0, or -ESRCH.
+ */
+int tree_signal_member(const struct tree_member *m, int sig);
+
+/* Blocking, bounded to about 2 s: SIGSTOP root first, rescan until nothing new, SIGKILL all, repeat until
+ * empty. Plain SIGKILL in any order loses against children that respawn. Returns how many are left. */
+int tree_kill(const struct tree_ctx *ctx, const struct tree_run *run);
+
+enum tree_op {
+    TREE_LOOK,   /* count */
+    TREE_SIGNAL, /* `sig` to every member (or to the child only), then count */
+    TREE_KILL,
+};
+
+struct tree_job {
+    enum tree_op op;
+    int sig;
+    bool child_only;
+    struct tree_ctx ctx;
+    struct tree_run run;
+};
+typedef void (*tree_done_cb)(void *arg, const struct tree_job *job, unsigned alive);
+
+/* Runs the job on the thread pool; `done` comes on the loop. TREE_LOOK and TREE_SIGNAL of a dead child use
+ * the keeper's list of children (/proc/K/task/K/children) to find out fast that there is nothing left. */
+void tree_submit(uv_loop_t *loop, const struct tree_job *job, tree_done_cb done, void *arg);
+
+#endif
