@@ -36,6 +36,7 @@ enum kw_type {
     KW_REFUSED, /* token, step, error: the spawn could not even be tried (fork failed, table full, bad spec)
                  */
     KW_SNAPSHOT_END, /* token = the highest ever seen; arg = starts of the engine so far */
+    KW_WELCOME,      /* pid, arg = KW_VERSION: the keeper's answer to KW_HELLO */
     KW_SIGNAL,       /* arg = SIGTERM: stop everything and say KW_BYE; SIGUSR2: reopen the logs */
 };
 

@@ -1,0 +1,32 @@
+/* From an app's configuration to what the keeper needs for a child: program, arguments, environment, rights.
+ */
+#ifndef PM_DAEMON_LAUNCH_H
+#define PM_DAEMON_LAUNCH_H
+
+#include "common/spawn_spec.h"
+#include "daemon/process.h"
+
+struct err;
+
+struct launch {
+    struct spawn_spec spec; /* points into what is below and into the app_spec */
+    char *program;
+    char **argv, **envp;
+    bool ipc;    /* a Node channel is wanted */
+    bool notify; /* an sd_notify socket is wanted */
+};
+
+struct launch_ctx {
+    const char *home;
+    const char *home_id;
+    const char *notify_name; /* abstract address without the leading NUL, or NULL */
+};
+
+/* 0, or negative with the step that failed as words in `e`. launch_deinit in both cases. */
+int launch_init(struct launch *l, const struct launch_ctx *ctx, const struct process *p, struct err *e);
+void launch_deinit(struct launch *l);
+
+/* Does the child speak Node's IPC (a Node program, or an app that is to be asked over it)? */
+bool launch_wants_ipc(const struct app_spec *s);
+
+#endif
