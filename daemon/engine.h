@@ -1,0 +1,138 @@
+/*
+ * The engine: everything that decides. This header is for the engine's own files; the other parts do not see
+ * it.
+ *
+ * It can be killed between any two instructions. What it must not forget is therefore outside of it:
+ * descriptors, exit records and each run's note with the keeper, the desired state in state.db, the logs'
+ * bytes in the spools.
+ */
+#ifndef PM_DAEMON_ENGINE_H
+#define PM_DAEMON_ENGINE_H
+
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <uv.h>
+
+#include "common/home.h"
+#include "common/kwire.h"
+#include "daemon/holds.h"
+#include "daemon/keeperlink.h"
+#include "daemon/logs.h"
+#include "daemon/server.h"
+#include "daemon/store.h"
+#include "daemon/supervisor.h"
+#include "daemon/tree.h"
+
+/* Runs the engine until its shutdown is done. The exit status of the program. `keeper_fd` is taken. */
+int engine_main(const char *home, int keeper_fd);
+
+struct restore;
+struct shutdown;
+
+struct engine {
+    uv_loop_t loop;
+    struct home home;
+    char *pmd_path; /* this program, to start a new keeper with */
+    uint64_t started_ms;
+
+    struct keeper_link *link; /* NULL while there is no keeper */
+    int keeper_pid;
+    struct keeper_attach *attach;
+    struct holds holds; /* the descriptors of each run, as the keeper holds them */
+
+    struct store *store;
+    struct logs *logs;
+    struct server *server;
+    struct supervisor *sup;
+    struct sys sys;
+
+    char home_id[33];
+    struct restore *restore;   /* until the state is put together; then NULL */
+    struct shutdown *shutdown; /* from the moment the engine was told to end */
+    bool acks_pending;         /* exit records that could not be stored yet */
+    bool keeper_retry;         /* no new keeper could be started yet */
+
+    uv_timer_t beat;
+    uv_signal_t sig_term, sig_int, sig_usr2;
+};
+
+/* A process's own handles and channels; process->runtime. */
+struct runtime {
+    struct engine *engine;
+    struct process *process;
+    uv_timer_t timers[SYS_TIMER_COUNT];
+    int open_timers;         /* freed when the last is closed */
+    struct channel *channel; /* Node IPC of the current run; NULL when there is none */
+    struct notify *notify;   /* sd_notify socket of the current run */
+    bool shutting_down;      /* asked to stop because the daemon ends */
+    bool keep_up;            /* wanted up again by the next daemon although it is being shut down now */
+    char *detail;            /* words about the current run's end, for its record */
+    char *version;           /* of the nearest package.json; NULL = none */
+    /* the last look at /proc */
+    uint64_t sampled_ms, cpu_ticks, memory_bytes;
+    double cpu_percent;
+};
+static inline struct runtime *runtime_of(const struct process *p)
+{
+    return p->runtime;
+}
+
+/* engine_sys.c: the supervisor's outside world */
+void engine_sys_init(struct engine *e);
+void runtime_new(struct engine *e, struct process *p);
+void engine_save_process(struct engine *e, const struct process *p);
+void engine_save_app(struct engine *e, const struct app *a);
+void engine_store_old_end(struct engine *e, const struct process *p,
+                          const struct kw_msg *m); /* of an earlier run */
+struct process *engine_add_process(struct engine *e, struct app *a, uint32_t instance, int64_t id);
+struct tree_ctx engine_tree_ctx(const struct engine *e);
+
+/* engine_keeper.c: news from the keeper, and its replacement */
+int engine_link(struct engine *e, int fd);
+void engine_send(struct engine *e, const struct kw_msg *m);
+void engine_ack(struct engine *e, uint64_t run);
+void engine_note(struct engine *e, const struct process *p); /* the keeper's note of the current run */
+void engine_stream_done(struct engine *e, uint64_t run, enum log_stream_kind kind);
+void engine_spool_made(struct engine *e, uint64_t run, enum log_stream_kind kind, int fd);
+void engine_keeper_message(struct engine *e, struct kw_msg *m);
+void engine_keeper_tick(struct engine *e); /* once a second: what could not be done before */
+void engine_keeper_lost(void *arg);
+void engine_keeper_asked(void *arg, int fd);
+
+/* engine_runs.c: what a run's descriptors are connected to */
+void engine_connect_run(struct engine *e,
+                        struct process *p); /* channel and notify socket of the current run */
+void engine_attach_logs(struct engine *e, uint64_t run, const json_t *blob);
+void engine_attach_process_logs(struct engine *e, struct process *p);
+void engine_watch_foreign(struct engine *e, uint64_t run);
+void engine_unwatch(struct engine *e, struct hold *h);
+char *engine_blob(const struct process *p,
+                  size_t *len); /* the text that goes with a spawn; the caller frees */
+json_t *engine_read_blob(int spec_fd);
+
+/* engine_restore.c */
+void restore_begin(struct engine *e);
+void restore_message(struct engine *e,
+                     struct kw_msg *m);     /* from the keeper, while e->restore; takes its descriptors */
+void restore_keeper_gone(struct engine *e); /* no more of the snapshot will come */
+void restore_image(struct engine *e, const struct store_image *image);
+
+/* engine.c: the state is together, clients may come */
+void engine_ready(struct engine *e);
+
+/* engine_adopt.c: a child that outlived both daemons. False when it is not there any more. */
+bool engine_adopt(struct engine *e, struct process *p, const struct store_process *row);
+
+/* engine_shutdown.c. `forget`: the list goes too (pm kill). `done` is called when all is stopped, before the
+ * end. */
+void engine_shutdown(struct engine *e, bool forget, const char *by, void (*done)(void *arg, unsigned stopped),
+                     void *arg);
+
+void engine_shutdown_free(struct engine *e);
+void engine_end(struct engine *e); /* engine.c: close everything; engine_main returns after it */
+
+/* methods_*.c: METHOD_COUNT handlers; arg is the engine */
+extern const rpc_handler engine_handlers[METHOD_COUNT];
+
+#endif

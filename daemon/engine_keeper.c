@@ -1,0 +1,369 @@
+/* News from the keeper, and what to do when it is gone. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/mem.h"
+#include "common/plog.h"
+#include "daemon/engine.h"
+#include "daemon/foreign.h"
+
+void engine_send(struct engine *e, const struct kw_msg *m)
+{
+    int rc = e->link ? keeper_link_send(e->link, m) : -EPIPE;
+
+    /* While there is no keeper nothing is lost: what it must know goes to the next one with the hand-over. A
+     * spawn is the exception: it is refused, and the life cycle tries again. */
+    if (rc < 0 && m->type == KW_SPAWN && e->sup)
+        log_warn("run %llu cannot be spawned now: %s", (unsigned long long)m->token, strerror(-rc));
+}
+
+/* The keeper's note of a living run is always as fresh as this engine's memory: a successor starts from it.
+ */
+void engine_note(struct engine *e, const struct process *p)
+{
+    struct kw_msg m = {.type = KW_NOTE, .token = p->run};
+    struct hold *hold = holds_get(&e->holds, p->run);
+
+    if (!hold || hold->exited || hold->pid <= 0)
+        return;
+    m.note_len = (uint16_t)process_note_write(p, m.note, sizeof(m.note));
+    memcpy(hold->note, m.note, m.note_len);
+    hold->note_len = m.note_len;
+    engine_send(e, &m);
+}
+
+/* The spec goes last: with it a new engine knows where late output of an ended run belongs. */
+static void forget_if_over(struct engine *e, struct hold *hold)
+{
+    struct kw_msg drop = {.type = KW_DROP, .token = hold->run};
+
+    if (!hold->acked || !hold_is_empty(hold))
+        return;
+    kw_add_fd(&drop, KW_FD_SPEC, -1);
+    engine_send(e, &drop);
+    holds_free(&e->holds, hold);
+}
+
+void engine_ack(struct engine *e, uint64_t run)
+{
+    static const enum kw_fd kinds[] = {KW_FD_PIDFD, KW_FD_STDIN, KW_FD_IPC, KW_FD_NOTIFY};
+    struct kw_msg m = {.type = KW_ACK, .token = run}, drop = {.type = KW_DROP, .token = run};
+    struct hold *hold = holds_get(&e->holds, run);
+
+    kw_add_fd(&drop, KW_FD_NOTIFY, -1);
+    engine_send(e, &drop);
+    engine_send(e, &m);
+    if (!hold)
+        return;
+    engine_unwatch(e, hold);
+    hold->acked = true;
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        hold_close(hold, kinds[i]);
+    forget_if_over(e, hold);
+}
+
+/* Hook of the log path: everything of the stream is stored. */
+void engine_stream_done(struct engine *e, uint64_t run, enum log_stream_kind kind)
+{
+    enum kw_fd pipe = kind == LOG_OUT ? KW_FD_STDOUT : KW_FD_STDERR;
+    enum kw_fd spool = kind == LOG_OUT ? KW_FD_SPOOL_OUT : KW_FD_SPOOL_ERR;
+    struct kw_msg drop = {.type = KW_DROP, .token = run};
+    struct hold *hold = holds_get(&e->holds, run);
+
+    kw_add_fd(&drop, pipe, -1);
+    kw_add_fd(&drop, spool, -1);
+    engine_send(e, &drop);
+    if (!hold)
+        return;
+    hold_close(hold, pipe);
+    hold_close(hold, spool);
+    forget_if_over(e, hold);
+}
+
+void engine_spool_made(struct engine *e, uint64_t run, enum log_stream_kind kind, int fd)
+{
+    enum kw_fd spool = kind == LOG_OUT ? KW_FD_SPOOL_OUT : KW_FD_SPOOL_ERR;
+    struct kw_msg held = {.type = KW_HOLD, .token = run};
+    struct hold *hold = holds_get(&e->holds, run);
+
+    if (hold)
+        hold_set(hold, spool, fcntl(fd, F_DUPFD_CLOEXEC, 3));
+    kw_add_fd(&held, spool, fd);
+    engine_send(e, &held);
+}
+
+static void child_came(struct engine *e, struct kw_msg *m)
+{
+    struct hold *hold = holds_make(&e->holds, m->token);
+    struct process *p;
+
+    hold->proc = m->proc;
+    hold->pid = m->pid;
+    hold->start_ticks = m->start_ticks;
+    hold->start_us = m->start_us;
+    hold_take_all(hold, m);
+    supervisor_on_child(e->sup, m->token, m->pid, m->start_ticks, m->start_us / 1000);
+    p = supervisor_by_run(e->sup, m->token);
+    if (!p)
+        return;
+    engine_attach_process_logs(e, p);
+    engine_connect_run(e, p);
+    engine_save_process(e, p);
+    engine_note(e, p);
+}
+
+static void child_ended(struct engine *e, const struct kw_msg *m)
+{
+    struct hold *hold = holds_get(&e->holds, m->token);
+    const struct run_end end = {.run = m->token,
+                                .wait_status = m->wait_status,
+                                .status_known = true,
+                                .end_us = m->end_us,
+                                .utime_us = m->utime_us,
+                                .stime_us = m->stime_us,
+                                .maxrss_bytes = m->maxrss_bytes};
+
+    if (hold)
+        hold->exited = true;
+    logs_drain(e->logs, m->token);
+    supervisor_on_exit(e->sup, &end);
+    if (!supervisor_by_run(e->sup, m->token) && hold && !hold->acked && !hold->ending)
+        engine_ack(e, m->token); /* of no process: nobody else would */
+}
+
+static void signal_came(struct engine *e, int sig)
+{
+    if (sig == SIGUSR2 && e->logs)
+        logs_reopen(e->logs);
+    else if (sig == SIGTERM)
+        engine_shutdown(e, false, "signal to the daemon", NULL, NULL);
+}
+
+static void on_message(void *arg, struct kw_msg *m)
+{
+    struct engine *e = arg;
+
+    if (e->restore && m->type != KW_SIGNAL) {
+        restore_message(e, m);
+        return;
+    }
+    switch (m->type) {
+    case KW_CHILD:
+        child_came(e, m);
+        break;
+    case KW_EXEC:
+        supervisor_on_exec(e->sup, m->token, m->step, m->error);
+        break;
+    case KW_EXITED:
+        child_ended(e, m);
+        break;
+    case KW_REFUSED:
+        log_warn("run %llu: cannot %s: %s", (unsigned long long)m->token, kw_step_word(m->step),
+                 strerror(m->error));
+        supervisor_on_refused(e->sup, m->token, m->step, m->error);
+        break;
+    case KW_SIGNAL:
+        signal_came(e, (int)m->arg);
+        break;
+    case KW_WELCOME:
+        e->keeper_pid = m->pid;
+        if (e->server)
+            server_set_keeper_pid(e->server, m->pid);
+        break;
+    default: /* of a newer keeper */
+        break;
+    }
+}
+
+/* Used once the state is together, for what came meanwhile. */
+void engine_keeper_message(struct engine *e, struct kw_msg *m)
+{
+    on_message(e, m);
+}
+
+int engine_link(struct engine *e, int fd)
+{
+    const struct keeper_link_hooks hooks = {.arg = e, .message = on_message, .lost = engine_keeper_lost};
+    struct kw_msg hello = {.type = KW_HELLO, .pid = getpid(), .arg = KW_VERSION};
+    struct ucred cred;
+    socklen_t len = sizeof(cred);
+
+    /* Of a socket pair this is the process that made it: the keeper, or this one when it made the pair for a
+     * new keeper. */
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 && cred.pid != getpid())
+        e->keeper_pid = cred.pid;
+    e->link = keeper_link_new(&e->loop, fd, &hooks);
+    if (!e->link)
+        return -ENOMEM;
+    engine_send(e, &hello);
+    return 0;
+}
+
+static void hand_over_own(struct engine *e)
+{
+    struct kw_msg m = {.type = KW_HOLD};
+    struct hold *own = holds_get(&e->holds, 0);
+
+    for (int kind = 1; own && kind < KW_FD_COUNT; kind++)
+        if (own->fds[kind] >= 0)
+            kw_add_fd(&m, (enum kw_fd)kind, own->fds[kind]);
+    engine_send(e, &m);
+}
+
+/* One run to the new keeper: its record with the first descriptors, then the rest. The child was the old
+ * keeper's. */
+static void hand_over_run(struct engine *e, struct hold *hold)
+{
+    struct kw_msg m = {.type = KW_ADOPT,
+                       .token = hold->run,
+                       .proc = hold->proc,
+                       .pid = hold->pid,
+                       .start_ticks = hold->start_ticks,
+                       .start_us = hold->start_us,
+                       .note_len = hold->note_len};
+
+    memcpy(m.note, hold->note, hold->note_len);
+    for (int kind = 1; kind < KW_FD_COUNT; kind++) {
+        if (hold->fds[kind] < 0)
+            continue;
+        if (m.nfds == KW_FDS_MAX) {
+            engine_send(e, &m);
+            m = (struct kw_msg){.type = KW_HOLD, .token = hold->run};
+        }
+        kw_add_fd(&m, (enum kw_fd)kind, hold->fds[kind]);
+    }
+    engine_send(e, &m);
+    if (hold->acked) {
+        m = (struct kw_msg){.type = KW_ACK, .token = hold->run};
+        engine_send(e, &m);
+    }
+}
+
+static void attach_keeper(struct engine *e, int fd)
+{
+    struct hold *hold;
+
+    if (engine_link(e, fd) < 0) {
+        log_error("cannot talk to the new keeper");
+        close(fd);
+        return;
+    }
+    hand_over_own(e);
+    HOLDS_FOREACH(hold, &e->holds)
+    {
+        if (hold->run == 0)
+            continue;
+        hand_over_run(e, hold);
+        if (hold->pid > 0)
+            engine_watch_foreign(e, hold->run);
+    }
+}
+
+static void unanswered_killed(void *arg, const struct tree_job *job, unsigned alive)
+{
+    struct engine *e = arg;
+
+    (void)alive;
+    supervisor_on_refused(e->sup, job->run.run, KW_STEP_FORK, EPIPE);
+}
+
+/* Spawns that the dead keeper had not answered: it may have forked, and then nobody knows the child. It is
+ * looked for by its run's id and ended; the life cycle then tries again. */
+static void refuse_unanswered(struct engine *e)
+{
+    struct process *p;
+
+    TAILQ_FOREACH(p, supervisor_processes(e->sup), entry)
+    {
+        struct hold *hold = p->run ? holds_get(&e->holds, p->run) : NULL;
+        struct tree_job job = {.op = TREE_KILL, .ctx = engine_tree_ctx(e), .run = {.run = p->run}};
+
+        if (p->pid != 0 || !hold || hold->pid != 0)
+            continue;
+        job.ctx.keeper = 0;
+        tree_submit(&e->loop, &job, unanswered_killed, e);
+    }
+}
+
+static void start_keeper(struct engine *e)
+{
+    struct err err;
+    int fd = keeper_start_new(e->pmd_path, &e->home, &err);
+
+    e->keeper_retry = fd < 0;
+    if (fd < 0) {
+        log_error("no new keeper: %s; trying again", err.msg);
+        return;
+    }
+    attach_keeper(e, fd);
+    refuse_unanswered(e);
+}
+
+static void acks_stored(void *arg, int rc, const char *msg)
+{
+    struct engine *e = arg;
+    struct hold *hold;
+    uint64_t runs[256];
+    size_t n = 0;
+
+    (void)msg;
+    e->acks_pending = rc != 0;
+    if (rc != 0)
+        return;
+    HOLDS_FOREACH(hold, &e->holds)
+    {
+        if (hold->ending && !hold->acked && n < ARRAY_LEN(runs))
+            runs[n++] = hold->run;
+    }
+    e->acks_pending = n == ARRAY_LEN(runs);
+    while (n > 0)
+        engine_ack(e, runs[--n]);
+}
+
+void engine_keeper_tick(struct engine *e)
+{
+    const struct kw_msg beat = {.type = KW_BEAT};
+
+    if (e->link)
+        engine_send(e, &beat);
+    else if (e->keeper_retry)
+        start_keeper(e);
+    if (e->acks_pending) {
+        e->acks_pending = false;
+        store_commit(e->store, acks_stored, e);
+    }
+}
+
+void engine_keeper_lost(void *arg)
+{
+    struct engine *e = arg;
+
+    log_error("the keeper (pid %d) is gone; the apps stay, a new keeper is started", e->keeper_pid);
+    keeper_link_close(e->link);
+    e->link = NULL;
+    if (e->restore) {
+        e->keeper_retry = true;
+        restore_keeper_gone(e);
+        return;
+    }
+    start_keeper(e);
+}
+
+/* A pmd that found the lock taken asks to be this engine's keeper. */
+void engine_keeper_asked(void *arg, int fd)
+{
+    struct engine *e = arg;
+
+    if (e->link || e->restore) {
+        close(fd); /* there is one */
+        return;
+    }
+    attach_keeper(e, fd);
+    refuse_unanswered(e);
+}

@@ -1,0 +1,353 @@
+/*
+ * Puts the state together at an engine's start from its two halves: state.db (what is wanted, and how things
+ * were at the last commit) and the keeper's records (what is). Where they differ the keeper is right: its
+ * note of a run is written with every change, and a record that was not acknowledged is an end that is not
+ * stored.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/fs.h"
+#include "common/mem.h"
+#include "common/plog.h"
+#include "daemon/engine.h"
+
+#define RESTORE_LATER_MAX 65536
+
+struct record {
+    struct kw_msg m; /* without descriptors: they are in the holds */
+    json_t *blob;
+};
+
+struct restore {
+    struct record *records; /* of runs */
+    size_t n_records;
+    struct kw_msg *later; /* what came after a record: replayed in order */
+    size_t n_later;
+    bool snapshot_done, image_done;
+    bool damaged; /* state.db was lost or is old: what runs is taken in */
+    bool same_boot;
+};
+
+void restore_begin(struct engine *e)
+{
+    const struct kw_msg ask = {.type = KW_SNAPSHOT};
+
+    e->restore = xcalloc(1, sizeof(*e->restore));
+    engine_send(e, &ask);
+}
+
+static struct record *find_record(struct restore *r, uint64_t run)
+{
+    for (size_t i = r->n_records; i > 0; i--)
+        if (r->records[i - 1].m.token == run)
+            return &r->records[i - 1];
+    return NULL;
+}
+
+static void take_record(struct engine *e, struct kw_msg *m)
+{
+    struct restore *r = e->restore;
+    struct hold *hold = holds_make(&e->holds, m->token);
+
+    hold_take_all(hold, m);
+    if (m->token == 0 || find_record(r, m->token))
+        return;
+    hold->proc = m->proc;
+    hold->pid = m->pid;
+    hold->start_ticks = m->start_ticks;
+    hold->start_us = m->start_us;
+    hold->exited = m->flags & KW_HAS_EXITED;
+    hold->foreign = m->flags & KW_FOREIGN;
+    memcpy(hold->note, m->note, m->note_len);
+    hold->note_len = m->note_len;
+    r->records = xrealloc(r->records, (r->n_records + 1) * sizeof(*r->records));
+    r->records[r->n_records++] = (struct record){.m = *m};
+}
+
+static int by_token(const void *a, const void *b)
+{
+    const struct record *x = a, *y = b;
+
+    return x->m.token < y->m.token ? -1 : x->m.token > y->m.token;
+}
+
+/* The first act of a new engine: take the bytes that wait in the pipes, before anything slower. */
+static void snapshot_done(struct engine *e)
+{
+    struct restore *r = e->restore;
+
+    r->snapshot_done = true;
+    if (r->n_records)
+        qsort(r->records, r->n_records, sizeof(*r->records), by_token);
+    for (size_t i = 0; i < r->n_records; i++) {
+        struct hold *hold = holds_get(&e->holds, r->records[i].m.token);
+
+        r->records[i].blob = engine_read_blob(hold->fds[KW_FD_SPEC]);
+        engine_attach_logs(e, r->records[i].m.token, r->records[i].blob);
+    }
+}
+
+static void finish_if_complete(struct engine *e);
+
+void restore_message(struct engine *e, struct kw_msg *m)
+{
+    struct restore *r = e->restore;
+
+    switch (m->type) {
+    case KW_CHILD:
+        take_record(e, m);
+        break;
+    case KW_EXEC:
+    case KW_EXITED:
+    case KW_REFUSED:
+        if (r->n_later < RESTORE_LATER_MAX) {
+            r->later = xrealloc(r->later, (r->n_later + 1) * sizeof(*r->later));
+            r->later[r->n_later++] = *m;
+        }
+        break;
+    case KW_SNAPSHOT_END:
+        store_run_seen(e->store, m->token);
+        snapshot_done(e);
+        finish_if_complete(e);
+        break;
+    case KW_WELCOME:
+        e->keeper_pid = m->pid;
+        break;
+    default:
+        break;
+    }
+}
+
+void restore_keeper_gone(struct engine *e)
+{
+    if (!e->restore->snapshot_done)
+        snapshot_done(e);
+    finish_if_complete(e);
+}
+
+static enum lc_state state_of_word(const char *word)
+{
+    for (int s = 0; s < LC_STATE_COUNT; s++)
+        if (strcmp(lc_state_word((enum lc_state)s), word) == 0)
+            return (enum lc_state)s;
+    return LC_STOPPED;
+}
+
+static void fill_process(struct process *p, const struct store_process *row)
+{
+    p->state = state_of_word(row->state);
+    p->desired = strcmp(row->desired, "up") == 0 ? DESIRED_UP : DESIRED_DOWN;
+    p->reason = lc_reason_of_word(row->reason);
+    p->fresh = row->fresh;
+    p->counters = (struct lc_counters){row->restarts, row->unstable, row->backoff_delay};
+    p->created_ms = row->created_ms;
+    p->run = row->run;
+    p->pid = row->pid;
+    p->start_ticks = row->start_ticks;
+    p->started_ms = row->started_ms;
+    p->online_ms = row->online_ms;
+    p->signaled_ms = row->signaled_ms;
+    p->deadline_ms = row->deadline_ms;
+    p->last = (struct last_exit){.valid = row->last_run != 0,
+                                 .run = row->last_run,
+                                 .started_ms = row->last_started_ms,
+                                 .ended_ms = row->last_ended_ms,
+                                 .reason = lc_reason_of_word(row->last_reason),
+                                 .exit_code = row->last_exit_code,
+                                 .signal = row->last_signal,
+                                 .core = row->last_core,
+                                 .step = row->last_step,
+                                 .error = row->last_error};
+}
+
+static struct app *app_by_id(struct engine *e, uint64_t id)
+{
+    struct app *a;
+
+    TAILQ_FOREACH(a, supervisor_apps(e->sup), entry)
+    {
+        if (a->id == id)
+            return a;
+    }
+    return NULL;
+}
+
+void restore_image(struct engine *e, const struct store_image *image)
+{
+    struct restore *r = e->restore;
+    char boot_id[37];
+    struct err err;
+
+    fs_boot_id(boot_id);
+    r->same_boot = strcmp(boot_id, image->boot_id) == 0;
+    r->damaged = image->fresh || image->from_backup || image->trouble;
+    r->image_done = true;
+    snprintf(e->home_id, sizeof(e->home_id), "%s", image->home_id);
+    for (size_t i = 0; i < image->n_apps; i++) {
+        json_t *j = json_loads(image->apps[i].json, JSON_ALLOW_NUL, NULL);
+        struct app_spec *s = j ? app_spec_from_json(j, &err) : NULL;
+
+        if (s)
+            supervisor_add_app(e->sup, image->apps[i].id, s);
+        else
+            log_error("app %llu in state.db cannot be read: %s", (unsigned long long)image->apps[i].id,
+                      j ? err.msg : "not JSON");
+        json_decref(j);
+    }
+    for (size_t i = 0; i < image->n_processes; i++) {
+        const struct store_process *row = &image->processes[i];
+        struct app *a = app_by_id(e, row->app);
+        struct process *p;
+
+        if (!a)
+            continue;
+        p = engine_add_process(e, a, row->instance, row->id);
+        fill_process(p, row);
+        /* Outlived both daemons? Only when the keeper does not know the run can that be. */
+        if (p->pid > 0 && r->same_boot && !find_record(r, p->run))
+            engine_adopt(e, p, row);
+    }
+    finish_if_complete(e);
+}
+
+/* A run that state.db does not know: with a damaged database it is taken in, else its start was never
+ * confirmed to anybody (or its deletion was), and it is ended. */
+static struct process *process_of_record(struct engine *e, struct record *rec)
+{
+    struct process *p = supervisor_by_id(e->sup, rec->m.proc);
+    uint64_t app_id = (uint64_t)json_integer_value(json_object_get(rec->blob, "app"));
+    struct app_spec *s;
+    struct app *a;
+
+    if (p || !rec->blob || rec->m.flags & KW_HAS_EXITED)
+        return p;
+    a = app_by_id(e, app_id);
+    if (!a) {
+        s = app_spec_from_json(json_object_get(rec->blob, "spec"), NULL);
+        if (!s)
+            return NULL;
+        a = supervisor_add_app(e->sup, app_id, s);
+        engine_save_app(e, a);
+    }
+    p = engine_add_process(e, a, (uint32_t)json_integer_value(json_object_get(rec->blob, "instance")),
+                           rec->m.proc);
+    p->delete_when_down = !e->restore->damaged;
+    log_warn("run %llu (%s, pid %d) is not in state.db: %s", (unsigned long long)rec->m.token, a->spec->name,
+             (int)rec->m.pid, e->restore->damaged ? "taken in" : "it will be stopped");
+    return p;
+}
+
+static struct run_end end_of_record(const struct kw_msg *m)
+{
+    return (struct run_end){.run = m->token,
+                            .wait_status = m->wait_status,
+                            .status_known = true,
+                            .end_us = m->end_us,
+                            .utime_us = m->utime_us,
+                            .stime_us = m->stime_us,
+                            .maxrss_bytes = m->maxrss_bytes};
+}
+
+static void resume_record(struct engine *e, struct process *p, const struct record *rec)
+{
+    const struct kw_msg *m = &rec->m;
+    bool drop_it = p->delete_when_down;
+
+    p->run = m->token;
+    p->pid = m->pid;
+    p->start_ticks = m->start_ticks;
+    p->started_ms = m->start_us / 1000;
+    p->delete_when_down = false;
+    if (process_note_read(p, m->note, m->note_len) < 0)
+        log_warn("the note of run %llu cannot be read", (unsigned long long)m->token);
+    supervisor_resume(e->sup, p, true);
+    engine_connect_run(e, p);
+    if (m->flags & KW_EXEC_KNOWN)
+        supervisor_on_exec(e->sup, m->token, m->step, m->error);
+    if (m->flags & KW_HAS_EXITED) {
+        struct run_end end = end_of_record(m);
+
+        logs_drain(e->logs, m->token);
+        supervisor_on_exit(e->sup, &end);
+    } else if (m->flags & KW_FOREIGN) {
+        engine_watch_foreign(e, m->token);
+    }
+    if (drop_it)
+        supervisor_delete(e->sup, p, "left over by a command that was not finished", NULL, NULL);
+}
+
+/* Is this record the process's current run, with news for us? Else it is an old one that was dealt with. */
+static bool is_current(const struct process *p, const struct kw_msg *m)
+{
+    return m->token > p->run || (m->token == p->run && !(p->last.valid && p->last.run == m->token));
+}
+
+/* The latest record of each process is its current run; earlier ones have ended and were judged before the
+ * later was spawned, although their end may not be stored. */
+static void match_records(struct engine *e)
+{
+    struct restore *r = e->restore;
+
+    for (size_t i = 0; i < r->n_records; i++) {
+        struct record *rec = &r->records[i];
+        struct process *p = process_of_record(e, rec);
+        bool latest = true;
+
+        for (size_t k = i + 1; k < r->n_records && latest; k++)
+            latest = r->records[k].m.proc != rec->m.proc;
+        if (p && latest && is_current(p, &rec->m)) {
+            resume_record(e, p, rec);
+        } else if (rec->m.flags & KW_HAS_EXITED) {
+            if (p)
+                engine_store_old_end(e, p, &rec->m);
+            engine_ack(e, rec->m.token);
+        }
+    }
+}
+
+/* Processes without a record: nothing of theirs runs under the keeper. */
+static void resume_rest(struct engine *e)
+{
+    struct process *p, *next;
+
+    for (p = TAILQ_FIRST(supervisor_processes(e->sup)); p; p = next) {
+        struct record *rec;
+        struct hold *hold = p->run ? holds_get(&e->holds, p->run) : NULL;
+
+        next = TAILQ_NEXT(p, entry);
+        rec = p->run ? find_record(e->restore, p->run) : NULL;
+        if (rec && is_current(p, &rec->m) == false && p->last.valid && p->last.run == p->run)
+            rec = NULL; /* its end is stored: what follows from it (a delay, a respawn) is to be continued */
+        if (rec)
+            continue;
+        if (!e->restore->same_boot && p->run && !(p->last.valid && p->last.run == p->run)) {
+            p->state = LC_STOPPED; /* ended with the machine */
+            p->pid = 0;
+        }
+        supervisor_resume(e->sup, p, hold && hold->pid > 0 && !hold->exited);
+        if (hold && hold->foreign)
+            engine_watch_foreign(e, p->run);
+    }
+}
+
+static void finish_if_complete(struct engine *e)
+{
+    struct restore *r = e->restore;
+
+    if (!r->snapshot_done || !r->image_done)
+        return;
+    match_records(e);
+    resume_rest(e);
+    e->restore = NULL;
+    for (size_t i = 0; i < r->n_later; i++)
+        engine_keeper_message(e, &r->later[i]);
+    for (size_t i = 0; i < r->n_records; i++)
+        json_decref(r->records[i].blob);
+    free(r->records);
+    free(r->later);
+    free(r);
+    engine_ready(e);
+}

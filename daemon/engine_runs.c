@@ -1,0 +1,163 @@
+/* What the descriptors of a run are connected to: the log path, the Node channel, the readiness socket, the
+ * watch over a child that is not the keeper's own. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "common/clock.h"
+#include "common/mem.h"
+#include "common/plog.h"
+#include "common/spawn_spec.h"
+#include "daemon/channel.h"
+#include "daemon/engine.h"
+#include "daemon/foreign.h"
+#include "daemon/log_paths.h"
+#include "daemon/notify.h"
+
+/*
+ * The app as text goes with every spawn and stays with the keeper, so that even without state.db a new engine
+ * knows what is running and where its lines go.
+ */
+char *engine_blob(const struct process *p, size_t *len)
+{
+    json_t *j = json_pack("{s:I,s:i,s:i,s:o}", "app", (json_int_t)p->app->id, "process", (int)p->id,
+                          "instance", (int)p->instance, "spec", app_spec_to_json(p->app->spec));
+    char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
+
+    json_decref(j);
+    *len = text ? strlen(text) : 0;
+    return text;
+}
+
+json_t *engine_read_blob(int spec_fd)
+{
+    struct spawn_spec spec;
+    json_t *j = NULL;
+
+    if (spec_fd < 0 || spawn_spec_map(spec_fd, &spec) < 0)
+        return NULL;
+    if (spec.blob)
+        j = json_loadb(spec.blob, spec.blob_len, JSON_ALLOW_NUL, NULL);
+    spawn_spec_unmap(&spec);
+    return j;
+}
+
+static int duplicate(const struct hold *hold, enum kw_fd kind)
+{
+    return hold->fds[kind] >= 0 ? fcntl(hold->fds[kind], F_DUPFD_CLOEXEC, 3) : -1;
+}
+
+static void attach_logs(struct engine *e, struct hold *hold, const struct app_spec *s, uint32_t process,
+                        uint32_t instance)
+{
+    struct log_paths paths;
+
+    if (hold->fds[KW_FD_STDOUT] < 0 && hold->fds[KW_FD_STDERR] < 0)
+        return;
+    log_paths_init(&paths, s, e->home.path, process);
+    const struct log_run run = {.run = hold->run,
+                                .process = process,
+                                .instance = instance,
+                                .app = s->name,
+                                .out_file = paths.out,
+                                .error_file = paths.err,
+                                .log_file = paths.both,
+                                .date_format = log_date_format_of(s),
+                                .disabled = s->disable_logs,
+                                .uid = -1,
+                                .gid = -1};
+    logs_attach(e->logs, &run, duplicate(hold, KW_FD_STDOUT), duplicate(hold, KW_FD_STDERR),
+                duplicate(hold, KW_FD_SPOOL_OUT), duplicate(hold, KW_FD_SPOOL_ERR));
+    log_paths_deinit(&paths);
+}
+
+/* For a run of which only the keeper's record is known. */
+void engine_attach_logs(struct engine *e, uint64_t run, const json_t *blob)
+{
+    struct hold *hold = holds_get(&e->holds, run);
+    struct app_spec *s = app_spec_from_json(json_object_get(blob, "spec"), NULL);
+
+    if (hold && s)
+        attach_logs(e, hold, s, (uint32_t)json_integer_value(json_object_get(blob, "process")),
+                    (uint32_t)json_integer_value(json_object_get(blob, "instance")));
+    app_spec_free(s);
+}
+
+void engine_attach_process_logs(struct engine *e, struct process *p)
+{
+    struct hold *hold = holds_get(&e->holds, p->run);
+
+    if (hold)
+        attach_logs(e, hold, p->app->spec, p->id, p->instance);
+}
+
+static void on_ready(void *arg, uint64_t run)
+{
+    struct engine *e = arg;
+
+    supervisor_on_ready(e->sup, run);
+}
+
+static void on_channel_line(void *arg, uint64_t run, const char *line, size_t len)
+{
+    static const char ready[] = "\"ready\"";
+
+    if (len == sizeof(ready) - 1 && memcmp(line, ready, len) == 0)
+        on_ready(arg, run);
+}
+
+void engine_connect_run(struct engine *e, struct process *p)
+{
+    struct runtime *r = runtime_of(p);
+    struct hold *hold = holds_get(&e->holds, p->run);
+    struct stat st;
+
+    if (!hold)
+        return;
+    if (hold->fds[KW_FD_IPC] >= 0 && !r->channel)
+        r->channel = channel_new(&e->loop, hold->fds[KW_FD_IPC], p->run, on_channel_line, e);
+    if (hold->fds[KW_FD_NOTIFY] >= 0 && !r->notify) {
+        /* The keeper gave the pipes to the app's user. */
+        uint32_t uid =
+            hold->fds[KW_FD_STDOUT] >= 0 && fstat(hold->fds[KW_FD_STDOUT], &st) == 0 ? st.st_uid : geteuid();
+
+        r->notify = notify_new(&e->loop, hold->fds[KW_FD_NOTIFY], p->run, uid, on_ready, e);
+    }
+}
+
+static void foreign_ended(void *arg, uint64_t run, bool known, int wait_status)
+{
+    struct engine *e = arg;
+    struct hold *hold = holds_get(&e->holds, run);
+    struct run_end end = {
+        .run = run, .wait_status = wait_status, .status_known = known, .end_us = clock_wall_us()};
+
+    if (!hold)
+        return;
+    hold->watch = NULL;
+    hold->exited = true;
+    logs_drain(e->logs, run);
+    supervisor_on_exit(e->sup, &end);
+}
+
+void engine_watch_foreign(struct engine *e, uint64_t run)
+{
+    struct hold *hold = holds_get(&e->holds, run);
+
+    if (!hold || hold->watch || hold->exited)
+        return;
+    hold->foreign = true;
+    hold->watch = foreign_watch(&e->loop, hold->fds[KW_FD_PIDFD], run, foreign_ended, e);
+    if (!hold->watch)
+        log_error("cannot watch pid %d of run %llu: its end will not be seen", (int)hold->pid,
+                  (unsigned long long)run);
+}
+
+void engine_unwatch(struct engine *e, struct hold *h)
+{
+    (void)e;
+    foreign_unwatch(h->watch);
+    h->watch = NULL;
+}

@@ -1,0 +1,139 @@
+/*
+ * The end by request: apps are stopped one after another, the last started first, for later ones may need the
+ * earlier. The next begins when the one before is down, or after a second, so that a stubborn app does not
+ * hold up all others.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/mem.h"
+#include "common/plog.h"
+#include "daemon/engine.h"
+
+#define SHUTDOWN_STEP_MS 1000u
+
+struct shutdown {
+    struct engine *engine;
+    bool forget; /* the list is emptied (pm kill) */
+    char *by;
+    unsigned stopping, stopped;
+    unsigned current_left; /* of the app that was asked last */
+    bool finished;
+    uv_timer_t step;
+    void (*done)(void *arg, unsigned stopped);
+    void *arg;
+};
+
+static void step(uv_timer_t *timer);
+
+static void process_down(void *arg, const struct waiter_result *r)
+{
+    struct shutdown *s = arg;
+
+    (void)r;
+    s->stopping--;
+    s->stopped++;
+    if (s->current_left > 0)
+        s->current_left--;
+    /* Not from within the supervisor's own loop over its lists: the timer brings the next one. */
+    if (s->current_left == 0 || s->stopping == 0)
+        uv_timer_start(&s->step, step, 0, 0);
+}
+
+static void finish(struct shutdown *s)
+{
+    if (s->finished)
+        return;
+    s->finished = true;
+    uv_timer_stop(&s->step);
+    log_info("all apps are stopped");
+    if (s->done)
+        s->done(s->arg, s->stopped);
+    engine_end(s->engine);
+}
+
+static struct app *last_app_with_work(struct shutdown *s)
+{
+    struct app *a, *found = NULL;
+
+    TAILQ_FOREACH(a, supervisor_apps(s->engine->sup), entry)
+    {
+        struct process *p;
+
+        TAILQ_FOREACH(p, &a->processes, app_entry)
+        {
+            if (!runtime_of(p)->shutting_down)
+                found = a;
+        }
+    }
+    return found;
+}
+
+static void stop_process(struct shutdown *s, struct process *p)
+{
+    struct runtime *r = runtime_of(p);
+
+    r->shutting_down = true;
+    r->keep_up = !s->forget && p->desired == DESIRED_UP && p->state != LC_ERRORED;
+    s->stopping++;
+    s->current_left++;
+    if (s->forget)
+        supervisor_delete(s->engine->sup, p, s->by, process_down, s);
+    else
+        supervisor_stop(s->engine->sup, p, LC_R_SHUTDOWN, s->by, process_down, s);
+}
+
+static void step(uv_timer_t *timer)
+{
+    struct shutdown *s = timer->data;
+    struct app *a = last_app_with_work(s);
+    struct process *p, *next;
+
+    if (!a) {
+        if (s->stopping == 0)
+            finish(s);
+        return;
+    }
+    s->current_left = 0;
+    uv_timer_start(&s->step, step, SHUTDOWN_STEP_MS, 0);
+    for (p = TAILQ_FIRST(&a->processes); p; p = next) {
+        next = TAILQ_NEXT(p, app_entry);
+        if (!runtime_of(p)->shutting_down)
+            stop_process(s, p);
+    }
+}
+
+void engine_shutdown(struct engine *e, bool forget, const char *by, void (*done)(void *arg, unsigned stopped),
+                     void *arg)
+{
+    const struct kw_msg stopping = {.type = KW_STOPPING};
+    struct shutdown *s;
+
+    if (e->shutdown) {
+        if (done)
+            done(arg, 0);
+        return;
+    }
+    log_info("stopping all apps (%s)", by);
+    s = xcalloc(1, sizeof(*s));
+    *s = (struct shutdown){.engine = e, .forget = forget, .by = xstrdup(by), .done = done, .arg = arg};
+    e->shutdown = s;
+    engine_send(e, &stopping);
+    uv_timer_init(&e->loop, &s->step);
+    s->step.data = s;
+    uv_timer_start(&s->step, step, 0, 0);
+}
+
+static void timer_closed(uv_handle_t *handle)
+{
+    struct shutdown *s = handle->data;
+
+    free(s->by);
+    free(s);
+}
+
+void engine_shutdown_free(struct engine *e)
+{
+    if (e->shutdown)
+        uv_close((uv_handle_t *)&e->shutdown->step, timer_closed);
+}

@@ -1,0 +1,459 @@
+/* The supervisor's outside world: libuv timers, the keeper, process trees, and the store. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/mem.h"
+#include "common/plog.h"
+#include "daemon/channel.h"
+#include "daemon/engine.h"
+#include "daemon/launch.h"
+#include "daemon/notify.h"
+#include "daemon/package_version.h"
+
+static uint64_t sys_mono_ms(void *ctx)
+{
+    (void)ctx;
+    return clock_mono_ms();
+}
+
+static uint64_t sys_wall_ms(void *ctx)
+{
+    (void)ctx;
+    return clock_wall_ms();
+}
+
+static uint32_t sys_random(void *ctx, uint32_t below)
+{
+    uint32_t value = 0;
+
+    (void)ctx;
+    if (below == 0 || getrandom(&value, sizeof(value), GRND_NONBLOCK) != (ssize_t)sizeof(value))
+        return 0;
+    return value % below;
+}
+
+static void timer_fired(uv_timer_t *timer)
+{
+    struct runtime *r = timer->data;
+
+    supervisor_on_timer(r->engine->sup, r->process, (enum sys_timer)(timer - r->timers));
+}
+
+static void sys_timer_set(void *ctx, struct process *p, enum sys_timer which, uint64_t in_ms)
+{
+    struct engine *e = ctx;
+
+    /* libuv counts from the loop's cached time, which may be old after a long turn. */
+    uv_update_time(&e->loop);
+    uv_timer_start(&runtime_of(p)->timers[which], timer_fired, in_ms, 0);
+}
+
+static void sys_timer_clear(void *ctx, struct process *p, enum sys_timer which)
+{
+    (void)ctx;
+    uv_timer_stop(&runtime_of(p)->timers[which]);
+}
+
+static uint64_t sys_next_run(void *ctx)
+{
+    struct engine *e = ctx;
+
+    return store_next_run(e->store);
+}
+
+static int sys_spawn(void *ctx, struct process *p, struct err *err)
+{
+    struct engine *e = ctx;
+    struct runtime *r = runtime_of(p);
+    struct launch_ctx lc = {.home = e->home.path, .home_id = e->home_id};
+    struct kw_msg m = {.type = KW_SPAWN, .token = p->run, .proc = p->id};
+    struct hold *hold = holds_make(&e->holds, p->run);
+    char name[64];
+    struct launch l;
+    int rc, notify_fd = -1;
+
+    channel_free(r->channel);
+    r->channel = NULL;
+    notify_free(r->notify);
+    r->notify = NULL;
+    if (p->app->spec->wait_ready) {
+        notify_fd = notify_bind(e->home_id, p->run, name, sizeof(name));
+        if (notify_fd >= 0)
+            lc.notify_name = name;
+    }
+    rc = launch_init(&l, &lc, p, err);
+    if (rc >= 0) {
+        _cleanup_free_ char *blob = engine_blob(p, &l.spec.blob_len);
+
+        l.spec.blob = blob;
+        rc = spawn_spec_seal(&l.spec, err);
+    }
+    if (rc < 0) {
+        launch_deinit(&l);
+        if (notify_fd >= 0)
+            close(notify_fd);
+        holds_free(&e->holds, hold);
+        return rc;
+    }
+    hold->proc = p->id;
+    hold_set(hold, KW_FD_SPEC, rc);
+    m.flags = l.ipc ? KW_WANT_IPC : 0;
+    m.uid = l.spec.flags & SPAWN_SET_IDS ? l.spec.uid : (uint32_t)geteuid();
+    m.note_len = (uint16_t)process_note_write(p, m.note, sizeof(m.note));
+    kw_add_fd(&m, KW_FD_SPEC, rc);
+    launch_deinit(&l);
+    engine_send(e, &m);
+    if (notify_fd >= 0) {
+        struct kw_msg held = {.type = KW_HOLD, .token = p->run};
+
+        /* After the spawn: the keeper has a record of the run only then. */
+        hold_set(hold, KW_FD_NOTIFY, notify_fd);
+        kw_add_fd(&held, KW_FD_NOTIFY, notify_fd);
+        engine_send(e, &held);
+    }
+    return 0;
+}
+
+struct tree_ctx engine_tree_ctx(const struct engine *e)
+{
+    struct tree_ctx ctx = {.keeper = e->keeper_pid, .engine = getpid()};
+
+    snprintf(ctx.tag, sizeof(ctx.tag), "%.8s", e->home_id);
+    return ctx;
+}
+
+static void tree_done(void *arg, const struct tree_job *job, unsigned alive)
+{
+    struct engine *e = arg;
+
+    if (e->sup && (job->op != TREE_SIGNAL || job->sig == 0 || !job->run.child_alive))
+        supervisor_on_swept(e->sup, job->run.run, alive);
+}
+
+static struct tree_job tree_job_of(struct engine *e, const struct process *p, uint64_t run, enum tree_op op)
+{
+    struct tree_job job = {.op = op, .ctx = engine_tree_ctx(e), .run = {.run = run}};
+    const struct hold *hold = holds_get(&e->holds, run);
+
+    job.child_only = !p->app->spec->treekill;
+    if (hold) {
+        job.run.pid = hold->pid;
+        job.run.start_ticks = hold->start_ticks;
+        job.run.child_alive = hold->pid > 0 && !hold->exited;
+    }
+    if (hold && hold->foreign)
+        job.ctx.keeper = 0; /* its orphans are not re-parented to this keeper */
+    return job;
+}
+
+static void sys_terminate(void *ctx, struct process *p)
+{
+    struct engine *e = ctx;
+    struct runtime *r = runtime_of(p);
+    struct tree_job job = tree_job_of(e, p, p->run, TREE_SIGNAL);
+
+    if (p->app->spec->shutdown_with_message && r->channel && channel_send(r->channel, "\"shutdown\"") == 0)
+        return;
+    job.sig = (int)p->app->spec->stop_signal;
+    tree_submit(&e->loop, &job, tree_done, e);
+}
+
+static void sys_kill_run(void *ctx, struct process *p, uint64_t run)
+{
+    struct engine *e = ctx;
+    struct tree_job job = tree_job_of(e, p, run, TREE_KILL);
+
+    tree_submit(&e->loop, &job, tree_done, e);
+}
+
+static void sys_kill(void *ctx, struct process *p)
+{
+    sys_kill_run(ctx, p, p->run);
+}
+
+static void sys_sweep(void *ctx, struct process *p, uint64_t run, bool polite)
+{
+    struct engine *e = ctx;
+    struct tree_job job = tree_job_of(e, p, run, polite ? TREE_SIGNAL : TREE_LOOK);
+
+    job.sig = polite ? (int)p->app->spec->stop_signal : 0;
+    tree_submit(&e->loop, &job, tree_done, e);
+}
+
+static void save_run(struct engine *e, const struct process *p, const struct run_end *end)
+{
+    struct runtime *r = runtime_of(p);
+    struct store_run row = {.run = p->run,
+                            .process = p->id,
+                            .app = p->app->id,
+                            .app_name = p->app->spec->name,
+                            .instance = p->instance,
+                            .pid = p->pid,
+                            .started_ms = p->started_ms,
+                            .exit_code = -1,
+                            .reason = lc_reason_word(LC_R_NONE),
+                            .by = p->by};
+    char words[256];
+
+    if (end) {
+        last_exit_words(&p->last, words, sizeof(words));
+        row.run = p->last.run;
+        row.started_ms = p->last.started_ms;
+        row.ended_ms = p->last.ended_ms;
+        row.exit_code = p->last.exit_code;
+        row.signal = p->last.signal;
+        row.core = p->last.core;
+        row.reason = lc_reason_word(p->last.reason);
+        row.detail = r->detail ? r->detail : words;
+        row.maxrss_bytes = end->maxrss_bytes;
+        row.utime_us = end->utime_us;
+        row.stime_us = end->stime_us;
+    }
+    store_put_run(e->store, &row);
+}
+
+/* The record of an earlier run whose end was judged by an engine that did not live to store it. */
+void engine_store_old_end(struct engine *e, const struct process *p, const struct kw_msg *m)
+{
+    bool signaled = WIFSIGNALED(m->wait_status);
+    struct store_run row = {.run = m->token,
+                            .process = p->id,
+                            .app = p->app->id,
+                            .app_name = p->app->spec->name,
+                            .instance = p->instance,
+                            .pid = m->pid,
+                            .started_ms = m->start_us / 1000,
+                            .ended_ms = m->end_us / 1000,
+                            .exit_code = signaled ? -1 : WEXITSTATUS(m->wait_status),
+                            .signal = signaled ? WTERMSIG(m->wait_status) : 0,
+                            .core = signaled && WCOREDUMP(m->wait_status),
+                            .reason = lc_reason_word(signaled ? LC_R_SIGNAL : LC_R_EXIT),
+                            .maxrss_bytes = m->maxrss_bytes,
+                            .utime_us = m->utime_us,
+                            .stime_us = m->stime_us};
+
+    store_put_run(e->store, &row);
+}
+
+static void sys_run_started(void *ctx, struct process *p)
+{
+    struct engine *e = ctx;
+    struct runtime *r = runtime_of(p);
+
+    free(r->detail);
+    r->detail = NULL;
+    save_run(e, p, NULL);
+    store_put_event(e->store, clock_wall_ms(), "start", p->id, p->run, p->by);
+}
+
+/* The exit record may go once what follows from it is on disk: until then a killed engine would need it
+ * again. */
+struct pending_ack {
+    struct engine *engine;
+    uint64_t run;
+};
+
+static void run_stored(void *arg, int rc, const char *msg)
+{
+    struct pending_ack *ack = arg;
+
+    (void)msg;
+    if (rc == 0)
+        engine_ack(ack->engine, ack->run);
+    else
+        ack->engine->acks_pending = true; /* the rows stay queued; asked again once a second */
+    free(ack);
+}
+
+static void sys_run_ended(void *ctx, struct process *p, const struct run_end *end)
+{
+    struct engine *e = ctx;
+    struct runtime *r = runtime_of(p);
+    struct pending_ack *ack = xcalloc(1, sizeof(*ack));
+    struct hold *hold = holds_get(&e->holds, end->run);
+
+    save_run(e, p, end);
+    store_put_event(e->store, p->last.ended_ms, "exit", p->id, end->run, r->detail);
+    engine_save_process(e, p);
+    channel_free(r->channel);
+    r->channel = NULL;
+    notify_free(r->notify);
+    r->notify = NULL;
+    if (hold) {
+        hold->exited = true;
+        hold->ending = true;
+    }
+    ack->engine = e;
+    ack->run = end->run;
+    store_commit(e->store, run_stored, ack);
+}
+
+static uint64_t pipe_inode(const struct hold *hold, enum kw_fd kind)
+{
+    struct stat st;
+
+    return hold && hold->fds[kind] >= 0 && fstat(hold->fds[kind], &st) == 0 ? st.st_ino : 0;
+}
+
+void engine_save_process(struct engine *e, const struct process *p)
+{
+    const struct hold *hold = p->run ? holds_get(&e->holds, p->run) : NULL;
+    const struct runtime *r = runtime_of(p);
+    struct store_process row = {
+        .id = p->id,
+        .app = p->app->id,
+        .instance = p->instance,
+        .state = lc_state_word(p->state),
+        .desired = p->desired == DESIRED_UP || r->keep_up ? "up" : "down",
+        .reason = lc_reason_word(p->reason),
+        .fresh = p->fresh,
+        .run = p->run,
+        .pid = p->pid,
+        .start_ticks = p->start_ticks,
+        .pipe_out = pipe_inode(hold, KW_FD_STDOUT),
+        .pipe_err = pipe_inode(hold, KW_FD_STDERR),
+        .pipe_in = pipe_inode(hold, KW_FD_STDIN),
+        .created_ms = p->created_ms,
+        .started_ms = p->started_ms,
+        .online_ms = p->online_ms,
+        .signaled_ms = p->signaled_ms,
+        .deadline_ms = p->deadline_ms,
+        .restarts = p->counters.restarts,
+        .unstable = p->counters.unstable,
+        .backoff_delay = p->counters.backoff_delay,
+        .last_run = p->last.valid ? p->last.run : 0,
+        .last_started_ms = p->last.started_ms,
+        .last_ended_ms = p->last.ended_ms,
+        .last_reason = lc_reason_word(p->last.reason),
+        .last_exit_code = p->last.exit_code,
+        .last_signal = p->last.signal,
+        .last_core = p->last.core,
+        .last_step = p->last.step,
+        .last_error = p->last.error,
+    };
+
+    if (!p->delete_when_down)
+        store_put_process(e->store, &row);
+}
+
+void engine_save_app(struct engine *e, const struct app *a)
+{
+    json_t *j = app_spec_to_json(a->spec);
+    char *text = json_dumps(j, JSON_COMPACT);
+    struct store_app row = {.id = a->id, .json = text};
+
+    if (text)
+        store_put_app(e->store, &row);
+    free(text);
+    json_decref(j);
+}
+
+static void sys_changed(void *ctx, struct process *p, enum lc_state old)
+{
+    struct engine *e = ctx;
+
+    if (p->run)
+        engine_note(e, p);
+    engine_save_process(e, p);
+    if (p->state != old)
+        store_put_event(e->store, clock_wall_ms(), lc_state_word(p->state), p->id, p->run, NULL);
+}
+
+static void runtime_closed(uv_handle_t *handle)
+{
+    struct runtime *r = handle->data;
+
+    if (--r->open_timers > 0)
+        return;
+    free(r->detail);
+    free(r->version);
+    free(r);
+}
+
+static void sys_deleted(void *ctx, struct process *p)
+{
+    struct engine *e = ctx;
+    struct runtime *r = runtime_of(p);
+
+    store_del_process(e->store, p->id);
+    if (TAILQ_FIRST(&p->app->processes) == p && !TAILQ_NEXT(p, app_entry))
+        store_del_app(e->store, p->app->id);
+    channel_free(r->channel);
+    notify_free(r->notify);
+    r->channel = NULL;
+    r->notify = NULL;
+    p->runtime = NULL;
+    for (int i = 0; i < SYS_TIMER_COUNT; i++)
+        uv_close((uv_handle_t *)&r->timers[i], runtime_closed);
+}
+
+void runtime_new(struct engine *e, struct process *p)
+{
+    struct runtime *r = xcalloc(1, sizeof(*r));
+
+    r->engine = e;
+    r->process = p;
+    p->runtime = r;
+    for (int i = 0; i < SYS_TIMER_COUNT; i++) {
+        uv_timer_init(&e->loop, &r->timers[i]);
+        r->timers[i].data = r;
+        r->open_timers++;
+    }
+}
+
+struct version_of {
+    struct engine *engine;
+    uint32_t process;
+};
+
+static void version_found(void *arg, char *version)
+{
+    struct version_of *v = arg;
+    struct process *p = v->engine->sup ? supervisor_by_id(v->engine->sup, v->process) : NULL;
+
+    if (p) {
+        free(runtime_of(p)->version);
+        runtime_of(p)->version = version;
+    } else {
+        free(version);
+    }
+    free(v);
+}
+
+struct process *engine_add_process(struct engine *e, struct app *a, uint32_t instance, int64_t id)
+{
+    struct process *p = supervisor_add_process(e->sup, a, instance, id);
+    struct version_of *v = xcalloc(1, sizeof(*v));
+
+    runtime_new(e, p);
+    *v = (struct version_of){e, p->id};
+    package_version_find(&e->loop, a->spec->script, version_found, v);
+    return p;
+}
+
+void engine_sys_init(struct engine *e)
+{
+    e->sys = (struct sys){
+        .ctx = e,
+        .mono_ms = sys_mono_ms,
+        .wall_ms = sys_wall_ms,
+        .random = sys_random,
+        .timer_set = sys_timer_set,
+        .timer_clear = sys_timer_clear,
+        .next_run = sys_next_run,
+        .spawn = sys_spawn,
+        .terminate = sys_terminate,
+        .kill = sys_kill,
+        .sweep = sys_sweep,
+        .run_started = sys_run_started,
+        .run_ended = sys_run_ended,
+        .changed = sys_changed,
+        .deleted = sys_deleted,
+    };
+}
