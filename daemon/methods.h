@@ -1,0 +1,25 @@
+/* The handlers of the requests, one file a group; engine_handlers in methods.c has them by method. */
+#ifndef PM_DAEMON_METHODS_H
+#define PM_DAEMON_METHODS_H
+
+#include "daemon/engine.h"
+
+void method_env_set(void *engine, struct rpc_request *r);
+void method_start(void *engine, struct rpc_request *r);
+void method_process_start(void *engine, struct rpc_request *r);
+void method_process_stop(void *engine, struct rpc_request *r);
+void method_process_restart(void *engine, struct rpc_request *r);
+void method_process_delete(void *engine, struct rpc_request *r);
+void method_list(void *engine, struct rpc_request *r);
+void method_describe(void *engine, struct rpc_request *r);
+void method_why(void *engine, struct rpc_request *r);
+void method_logs(void *engine, struct rpc_request *r);
+void method_process_send(void *engine, struct rpc_request *r);
+void method_reload_logs(void *engine, struct rpc_request *r);
+void method_kill(void *engine, struct rpc_request *r);
+
+struct selection;
+/* Matches the request's selectors; false: the request was answered with the failure. */
+bool method_select(struct engine *e, struct rpc_request *r, struct selection *out);
+
+#endif

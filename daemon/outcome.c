@@ -1,0 +1,128 @@
+#include "daemon/outcome.h"
+
+#include <string.h>
+
+#include "common/mem.h"
+#include "common/plog.h"
+
+#define OUTCOME_STDERR_LINES 10
+#define OUTCOME_STDERR_RUNS  20 /* of how many failed processes the last lines are shown */
+
+struct outcome {
+    struct engine *engine;
+    struct rpc_request *request;
+    json_t *list;
+    unsigned pending; /* processes and log queries, and one until outcome_close */
+    unsigned shown;
+};
+
+/* The last lines of one failed run, on their way. */
+struct outcome_lines {
+    struct outcome *outcome;
+    json_t *entry; /* borrowed: the outcome's list holds it */
+};
+
+static int by_id_instance(const void *a, const void *b)
+{
+    json_t *x = *(json_t *const *)a, *y = *(json_t *const *)b;
+    json_int_t i = json_integer_value(json_object_get(x, "id")),
+               k = json_integer_value(json_object_get(y, "id"));
+
+    return i < k ? -1 : i > k;
+}
+
+/* Processes come out in any order; people read them by id. */
+static json_t *sorted(json_t *list)
+{
+    size_t n = json_array_size(list);
+    json_t **v = xcalloc(n, sizeof(*v)), *out = json_array();
+
+    for (size_t i = 0; i < n; i++)
+        v[i] = json_array_get(list, i);
+    qsort(v, n, sizeof(*v), by_id_instance);
+    for (size_t i = 0; i < n; i++)
+        json_array_append(out, v[i]);
+    free(v);
+    return out;
+}
+
+static void on_committed(void *arg, int rc, const char *msg)
+{
+    struct outcome *o = arg;
+
+    if (rc < 0)
+        rpc_fail(o->request, RPC_NOT_SAVED, "done, but not saved: %s; it is tried again", msg);
+    else
+        rpc_reply(o->request, json_pack("{s:o}", "processes", sorted(o->list)));
+    json_decref(o->list);
+    free(o);
+}
+
+static void one_less(struct outcome *o)
+{
+    if (--o->pending == 0)
+        store_commit(o->engine->store, on_committed, o);
+}
+
+static void on_lines(void *arg, int rc, const struct log_line *lines, size_t n)
+{
+    struct outcome_lines *l = arg;
+    json_t *array = json_array();
+
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        json_t *text = json_stringn(lines[i].text, lines[i].len);
+
+        json_array_append_new(array, text ? text : json_string("(not UTF-8)"));
+    }
+    json_object_set_new(l->entry, "stderr", array);
+    one_less(l->outcome);
+    free(l);
+}
+
+struct outcome *outcome_new(struct engine *e, struct rpc_request *r)
+{
+    struct outcome *o = xcalloc(1, sizeof(*o));
+
+    o->engine = e;
+    o->request = r;
+    o->list = json_array();
+    o->pending = 1;
+    return o;
+}
+
+void outcome_expect(struct outcome *o)
+{
+    o->pending++;
+}
+
+void outcome_add(struct outcome *o, const struct waiter_result *r)
+{
+    json_t *entry =
+        json_pack("{s:I,s:s,s:i,s:b,s:s,s:i}", "id", (json_int_t)r->id, "name", r->name, "instance",
+                  (int)r->instance, "ok", r->ok, "status", r->status ? r->status : "", "pid", r->pid);
+
+    json_array_append_new(o->list, entry);
+    if (r->ok)
+        return;
+    json_object_set_new(entry, "error", json_string(r->error));
+    if (r->failed_run && o->shown < OUTCOME_STDERR_RUNS) {
+        struct outcome_lines *l = xcalloc(1, sizeof(*l));
+        const struct log_query q = {.run = r->failed_run, .err = true, .lines = OUTCOME_STDERR_LINES};
+
+        o->shown++;
+        o->pending++;
+        *l = (struct outcome_lines){o, entry};
+        logs_query(o->engine->logs, &q, on_lines, l);
+    }
+}
+
+void outcome_report(void *outcome, const struct waiter_result *r)
+{
+    outcome_add(outcome, r);
+    one_less(outcome);
+}
+
+void outcome_close(struct outcome *o)
+{
+    one_less(o);
+}

@@ -1,0 +1,19 @@
+/*
+ * A command on several processes: collects how each came out, adds the last stderr lines of those that
+ * failed, waits for the commit, and answers the request.
+ */
+#ifndef PM_DAEMON_OUTCOME_H
+#define PM_DAEMON_OUTCOME_H
+
+#include "daemon/engine.h"
+
+struct outcome;
+
+/* Takes the request; it is answered when outcome_close was called and every process has come out. */
+struct outcome *outcome_new(struct engine *e, struct rpc_request *r);
+void outcome_expect(struct outcome *o);                             /* one more process will report */
+void outcome_report(void *outcome, const struct waiter_result *r);  /* a waiter_cb */
+void outcome_add(struct outcome *o, const struct waiter_result *r); /* one that was not expected */
+void outcome_close(struct outcome *o);                              /* no more are expected */
+
+#endif

@@ -1,0 +1,348 @@
+#include "daemon/record.h"
+
+#include <pwd.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/mem.h"
+#include "config/spec.h"
+#include "daemon/log_paths.h"
+#include "daemon/sample.h"
+
+static const char *user_of(const struct app_spec *s)
+{
+    static char own[64];
+
+    if (s->uid)
+        return s->uid;
+    if (!*own) {
+        const struct passwd *pw = getpwuid(geteuid());
+
+        snprintf(own, sizeof(own), "%s", pw ? pw->pw_name : "?");
+    }
+    return own;
+}
+
+static pid_t shown_pid(const struct process *p)
+{
+    return p->exited || p->state == LC_STOPPED || p->state == LC_ERRORED ? 0 : p->pid;
+}
+
+static void write_monit(struct jsonw *w, struct process *p)
+{
+    sample_process(p);
+    jsonw_key(w, "monit");
+    jsonw_obj_begin(w);
+    jsonw_kuint(w, "memory", runtime_of(p)->memory_bytes);
+    jsonw_key(w, "cpu");
+    jsonw_real1(w, runtime_of(p)->cpu_percent);
+    jsonw_obj_end(w);
+}
+
+static void write_last_exit(struct jsonw *w, const struct process *p)
+{
+    if (!p->last.valid)
+        return;
+    if (p->last.exit_code >= 0)
+        jsonw_kint(w, "exit_code", p->last.exit_code);
+    if (p->last.signal)
+        jsonw_kint(w, "exit_signal", p->last.signal);
+}
+
+static void write_short(struct jsonw *w, struct process *p)
+{
+    const struct app_spec *s = p->app->spec;
+
+    sample_process(p);
+    jsonw_kuint(w, "id", p->id);
+    jsonw_kstr(w, "name", s->name);
+    jsonw_kstr(w, "namespace", s->ns);
+    jsonw_kuint(w, "instance", p->instance);
+    jsonw_kstr(w, "mode", s->exec_mode);
+    jsonw_kstr(w, "version", runtime_of(p)->version ? runtime_of(p)->version : "N/A");
+    jsonw_kint(w, "pid", shown_pid(p));
+    jsonw_kuint(w, "uptime_since", p->started_ms);
+    jsonw_kuint(w, "restarts", p->counters.restarts);
+    jsonw_kuint(w, "unstable_restarts", p->counters.unstable);
+    jsonw_kstr(w, "status", lc_state_word(p->state));
+    jsonw_kstr(w, "reason", lc_reason_word(p->reason));
+    jsonw_key(w, "cpu");
+    jsonw_real1(w, runtime_of(p)->cpu_percent);
+    jsonw_kuint(w, "memory", runtime_of(p)->memory_bytes);
+    jsonw_kstr(w, "user", user_of(s));
+    write_last_exit(w, p);
+}
+
+static void write_strings(struct jsonw *w, const char *key, char *const *v)
+{
+    jsonw_key(w, key);
+    jsonw_arr_begin(w);
+    for (; v && *v; v++)
+        jsonw_str(w, *v);
+    jsonw_arr_end(w);
+}
+
+/* Names that a record's own fields have: a variable of such a name is only under "env". */
+static bool is_field(const char *name)
+{
+    static const char *const fields[] = {"name",
+                                         "namespace",
+                                         "pm_id",
+                                         "unique_id",
+                                         "status",
+                                         "exit_code",
+                                         "exit_signal",
+                                         "restart_time",
+                                         "unstable_restarts",
+                                         "prev_restart_delay",
+                                         "pm_uptime",
+                                         "created_at",
+                                         "exec_mode",
+                                         "instances",
+                                         "instance_var",
+                                         "NODE_APP_INSTANCE",
+                                         "username",
+                                         "version",
+                                         "pm_exec_path",
+                                         "pm_cwd",
+                                         "exec_interpreter",
+                                         "node_args",
+                                         "args",
+                                         "pm_out_log_path",
+                                         "pm_err_log_path",
+                                         "pm_log_path",
+                                         "pm_pid_path",
+                                         "merge_logs",
+                                         "log_type",
+                                         "log_date_format",
+                                         "autorestart",
+                                         "autostart",
+                                         "treekill",
+                                         "min_uptime",
+                                         "max_restarts",
+                                         "restart_delay",
+                                         "exp_backoff_restart_delay",
+                                         "kill_timeout",
+                                         "listen_timeout",
+                                         "wait_ready",
+                                         "shutdown_with_message",
+                                         "stop_exit_codes",
+                                         "uid",
+                                         "gid",
+                                         "watch",
+                                         "vizion",
+                                         "pmx",
+                                         "automation",
+                                         "windowsHide",
+                                         "vizion_running",
+                                         "km_link",
+                                         "kill_retry_time",
+                                         "versioning",
+                                         "axm_actions",
+                                         "axm_monitor",
+                                         "axm_options",
+                                         "axm_dynamic",
+                                         "env"};
+
+    if (*name >= 'A' && *name <= 'Z' && *name != 'N')
+        return false; /* nearly all variables; all but one field are in lower case */
+    for (size_t i = 0; i < ARRAY_LEN(fields); i++)
+        if (strcmp(fields[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* Each variable once as "NAME":value; those whose names look secret are masked. */
+static void write_env(struct jsonw *w, char *const *env, bool beside_fields)
+{
+    char name[256];
+
+    for (; env && *env; env++) {
+        const char *eq = strchr(*env, '=');
+
+        if (!eq || (size_t)(eq - *env) >= sizeof(name))
+            continue;
+        snprintf(name, sizeof(name), "%.*s", (int)(eq - *env), *env);
+        if (!beside_fields || !is_field(name))
+            jsonw_kstr(w, name, env_name_is_secret(name) ? "********" : eq + 1);
+    }
+}
+
+/* Fields that PM2 always has and that have one true value here. */
+static void write_constants(struct jsonw *w)
+{
+    static const char *const off[] = {"watch",       "vizion",         "pmx",    "automation",
+                                      "windowsHide", "vizion_running", "km_link"};
+
+    for (size_t i = 0; i < ARRAY_LEN(off); i++)
+        jsonw_kbool(w, off[i], false);
+    jsonw_kint(w, "kill_retry_time", 100);
+    jsonw_key(w, "versioning");
+    jsonw_null(w);
+    jsonw_key(w, "axm_actions");
+    jsonw_arr_begin(w);
+    jsonw_arr_end(w);
+    static const char *const empty[] = {"axm_monitor", "axm_options", "axm_dynamic"};
+    for (size_t i = 0; i < ARRAY_LEN(empty); i++) {
+        jsonw_key(w, empty[i]);
+        jsonw_obj_begin(w);
+        jsonw_obj_end(w);
+    }
+}
+
+static void write_files(struct engine *e, struct jsonw *w, const struct process *p)
+{
+    const struct app_spec *s = p->app->spec;
+    struct log_paths paths;
+
+    log_paths_init(&paths, s, e->home.path, p->id);
+    jsonw_kstr(w, "pm_out_log_path", paths.out);
+    jsonw_kstr(w, "pm_err_log_path", paths.err);
+    if (paths.both)
+        jsonw_kstr(w, "pm_log_path", paths.both);
+    jsonw_kstr(w, "pm_pid_path", paths.pid);
+    jsonw_kbool(w, "merge_logs", s->merge_logs_set ? s->merge_logs : s->instances <= 1);
+    if (s->log_type)
+        jsonw_kstr(w, "log_type", s->log_type);
+    if (log_date_format_of(s))
+        jsonw_kstr(w, "log_date_format", log_date_format_of(s));
+    log_paths_deinit(&paths);
+}
+
+static void write_policy(struct jsonw *w, const struct app_spec *s)
+{
+    jsonw_kbool(w, "autorestart", s->autorestart);
+    jsonw_kbool(w, "autostart", s->autostart);
+    jsonw_kbool(w, "treekill", s->treekill);
+    jsonw_kint(w, "min_uptime", s->min_uptime);
+    jsonw_kint(w, "max_restarts", s->max_restarts);
+    jsonw_kint(w, "restart_delay", s->restart_delay);
+    if (s->exp_backoff_restart_delay)
+        jsonw_kint(w, "exp_backoff_restart_delay", s->exp_backoff_restart_delay);
+    jsonw_kint(w, "kill_timeout", s->kill_timeout);
+    jsonw_kint(w, "listen_timeout", s->listen_timeout);
+    jsonw_kbool(w, "wait_ready", s->wait_ready);
+    jsonw_kbool(w, "shutdown_with_message", s->shutdown_with_message);
+    if (s->stop_exit_codes.n) {
+        jsonw_key(w, "stop_exit_codes");
+        jsonw_arr_begin(w);
+        for (unsigned i = 0; i < s->stop_exit_codes.n; i++)
+            jsonw_int(w, s->stop_exit_codes.v[i]);
+        jsonw_arr_end(w);
+    }
+    if (s->uid)
+        jsonw_kstr(w, "uid", s->uid);
+    if (s->gid)
+        jsonw_kstr(w, "gid", s->gid);
+}
+
+static void write_command(struct jsonw *w, const struct app_spec *s)
+{
+    jsonw_kstr(w, "pm_exec_path", s->script);
+    jsonw_kstr(w, "pm_cwd", s->cwd);
+    jsonw_kstr(w, "exec_interpreter", s->interpreter && *s->interpreter ? s->interpreter : "none");
+    write_strings(w, "node_args", s->interpreter_args);
+    if (strv_len(s->args))
+        write_strings(w, "args", s->args);
+}
+
+static void write_pm2_env(struct engine *e, struct jsonw *w, struct process *p)
+{
+    const struct app_spec *s = p->app->spec;
+    char unique[80];
+
+    jsonw_key(w, "pm2_env");
+    jsonw_obj_begin(w);
+    write_env(w, s->env, true); /* PM2 has them both here and under "env" */
+    jsonw_kstr(w, "name", s->name);
+    jsonw_kstr(w, "namespace", s->ns);
+    jsonw_kuint(w, "pm_id", p->id);
+    snprintf(unique, sizeof(unique), "%s-%u", e->home_id, p->id);
+    jsonw_kstr(w, "unique_id", unique);
+    jsonw_kstr(w, "status", lc_state_word(p->state));
+    write_last_exit(w, p);
+    jsonw_kuint(w, "restart_time", p->counters.restarts);
+    jsonw_kuint(w, "unstable_restarts", p->counters.unstable);
+    jsonw_kuint(w, "prev_restart_delay", p->counters.backoff_delay);
+    jsonw_kuint(w, "pm_uptime", p->started_ms);
+    jsonw_kuint(w, "created_at", p->created_ms);
+    jsonw_kstr(w, "exec_mode", strcmp(s->exec_mode, "cluster") == 0 ? "cluster_mode" : "fork_mode");
+    jsonw_kint(w, "instances", s->instances);
+    jsonw_kstr(w, "instance_var", s->instance_var ? s->instance_var : "NODE_APP_INSTANCE");
+    jsonw_kuint(w, "NODE_APP_INSTANCE", p->instance);
+    jsonw_kstr(w, "username", user_of(s));
+    jsonw_kstr(w, "version", runtime_of(p)->version ? runtime_of(p)->version : "N/A");
+    write_command(w, s);
+    write_files(e, w, p);
+    write_policy(w, s);
+    write_constants(w);
+    jsonw_key(w, "env");
+    jsonw_obj_begin(w);
+    write_env(w, s->env, false);
+    jsonw_obj_end(w);
+    jsonw_obj_end(w);
+}
+
+static void write_full(struct engine *e, struct jsonw *w, struct process *p)
+{
+    jsonw_kint(w, "pid", shown_pid(p));
+    jsonw_kstr(w, "name", p->app->spec->name);
+    jsonw_kuint(w, "pm_id", p->id);
+    write_monit(w, p);
+    write_pm2_env(e, w, p);
+}
+
+static void write_exit(struct jsonw *w, const struct last_exit *l)
+{
+    char words[256];
+
+    jsonw_key(w, "last_exit");
+    jsonw_obj_begin(w);
+    last_exit_words(l, words, sizeof(words));
+    jsonw_kuint(w, "run", l->run);
+    jsonw_kuint(w, "started_at", l->started_ms);
+    jsonw_kuint(w, "ended_at", l->ended_ms);
+    jsonw_kstr(w, "reason", lc_reason_word(l->reason));
+    jsonw_kstr(w, "words", words);
+    if (l->exit_code >= 0)
+        jsonw_kint(w, "exit_code", l->exit_code);
+    if (l->signal)
+        jsonw_kint(w, "signal", l->signal);
+    jsonw_kbool(w, "core", l->core);
+    jsonw_obj_end(w);
+}
+
+static void write_own(struct engine *e, struct jsonw *w, struct process *p)
+{
+    char words[256];
+
+    jsonw_key(w, "pm");
+    jsonw_obj_begin(w);
+    supervisor_describe_reason(e->sup, p, words, sizeof(words));
+    jsonw_kuint(w, "app", p->app->id);
+    jsonw_kuint(w, "run", p->run);
+    jsonw_kuint(w, "instance", p->instance);
+    jsonw_kstr(w, "desired", p->desired == DESIRED_UP ? "up" : "down");
+    jsonw_kstr(w, "state", lc_state_word(p->state));
+    jsonw_kstr(w, "reason", lc_reason_word(p->reason));
+    jsonw_kstr(w, "reason_text", words);
+    if (p->state == LC_WAITING)
+        jsonw_kuint(w, "restart_at", p->deadline_ms);
+    jsonw_kint(w, "stop_signal", p->app->spec->stop_signal);
+    jsonw_kuint(w, "dropped_lines", logs_dropped(e->logs, p->id));
+    if (p->last.valid)
+        write_exit(w, &p->last);
+    jsonw_obj_end(w);
+}
+
+void record_write(struct engine *e, struct jsonw *w, struct process *p, enum record_kind kind)
+{
+    jsonw_obj_begin(w);
+    if (kind == RECORD_SHORT)
+        write_short(w, p);
+    else
+        write_full(e, w, p);
+    if (kind == RECORD_DESCRIBE)
+        write_own(e, w, p);
+    jsonw_obj_end(w);
+}
