@@ -66,7 +66,6 @@ struct runtime {
     struct channel *channel; /* Node IPC of the current run; NULL when there is none */
     struct notify *notify;   /* sd_notify socket of the current run */
     bool shutting_down;      /* asked to stop because the daemon ends */
-    bool keep_up;            /* wanted up again by the next daemon although it is being shut down now */
     char *detail;            /* words about the current run's end, for its record */
     char *version;           /* of the nearest package.json; NULL = none */
     /* the last look at /proc */

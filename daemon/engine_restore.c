@@ -59,7 +59,7 @@ static void take_record(struct engine *e, struct kw_msg *m)
     hold->pid = m->pid;
     hold->start_ticks = m->start_ticks;
     hold->start_us = m->start_us;
-    hold->exited = m->flags & KW_HAS_EXITED;
+    hold->exited = m->flags & KW_HAS_EXITED || (m->flags & KW_EXEC_KNOWN && m->error);
     hold->foreign = m->flags & KW_FOREIGN;
     memcpy(hold->note, m->note, m->note_len);
     hold->note_len = m->note_len;
@@ -222,7 +222,7 @@ static struct process *process_of_record(struct engine *e, struct record *rec)
     struct app_spec *s;
     struct app *a;
 
-    if (p || !rec->blob || rec->m.flags & KW_HAS_EXITED)
+    if (p || !rec->blob || rec->m.flags & KW_HAS_EXITED || rec->m.error)
         return p;
     a = app_by_id(e, app_id);
     if (!a) {
@@ -279,6 +279,12 @@ static void resume_record(struct engine *e, struct process *p, const struct reco
         supervisor_delete(e->sup, p, "left over by a command that was not finished", NULL, NULL);
 }
 
+/* A failed exec is the end of its run as well; no exit record follows it. */
+static bool is_over(const struct kw_msg *m)
+{
+    return m->flags & KW_HAS_EXITED || (m->flags & KW_EXEC_KNOWN && m->error);
+}
+
 /* Is this record the process's current run, with news for us? Else it is an old one that was dealt with. */
 static bool is_current(const struct process *p, const struct kw_msg *m)
 {
@@ -300,8 +306,8 @@ static void match_records(struct engine *e)
             latest = r->records[k].m.proc != rec->m.proc;
         if (p && latest && is_current(p, &rec->m)) {
             resume_record(e, p, rec);
-        } else if (rec->m.flags & KW_HAS_EXITED) {
-            if (p)
+        } else if (is_over(&rec->m)) {
+            if (p && rec->m.flags & KW_HAS_EXITED)
                 engine_store_old_end(e, p, &rec->m);
             engine_ack(e, rec->m.token);
         }

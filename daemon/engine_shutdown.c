@@ -71,10 +71,7 @@ static struct app *last_app_with_work(struct shutdown *s)
 
 static void stop_process(struct shutdown *s, struct process *p)
 {
-    struct runtime *r = runtime_of(p);
-
-    r->shutting_down = true;
-    r->keep_up = !s->forget && p->desired == DESIRED_UP && p->state != LC_ERRORED;
+    runtime_of(p)->shutting_down = true;
     s->stopping++;
     s->current_left++;
     if (s->forget)

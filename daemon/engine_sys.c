@@ -304,13 +304,12 @@ static uint64_t pipe_inode(const struct hold *hold, enum kw_fd kind)
 void engine_save_process(struct engine *e, const struct process *p)
 {
     const struct hold *hold = p->run ? holds_get(&e->holds, p->run) : NULL;
-    const struct runtime *r = runtime_of(p);
     struct store_process row = {
         .id = p->id,
         .app = p->app->id,
         .instance = p->instance,
         .state = lc_state_word(p->state),
-        .desired = p->desired == DESIRED_UP || r->keep_up ? "up" : "down",
+        .desired = p->desired == DESIRED_UP ? "up" : "down",
         .reason = lc_reason_word(p->reason),
         .fresh = p->fresh,
         .run = p->run,
@@ -382,7 +381,7 @@ static void sys_deleted(void *ctx, struct process *p)
     struct runtime *r = runtime_of(p);
 
     store_del_process(e->store, p->id);
-    if (TAILQ_FIRST(&p->app->processes) == p && !TAILQ_NEXT(p, app_entry))
+    if (TAILQ_EMPTY(&p->app->processes))
         store_del_app(e->store, p->app->id);
     channel_free(r->channel);
     notify_free(r->notify);
@@ -450,6 +449,7 @@ void engine_sys_init(struct engine *e)
         .spawn = sys_spawn,
         .terminate = sys_terminate,
         .kill = sys_kill,
+        .kill_run = sys_kill_run,
         .sweep = sys_sweep,
         .run_started = sys_run_started,
         .run_ended = sys_run_ended,
