@@ -112,7 +112,8 @@ int kw_send(int sock, const struct kw_msg *m);
 /*
  * Receives one message; received descriptors (close-on-exec) are the caller's.
  * 1 on a message, 0 at the end of the stream, -EAGAIN when there is none now, -EBADMSG for one that does not
- * parse (its descriptors are closed already), or another negative errno.
+ * parse (its descriptors are closed already), -EMFILE when it came but this process has no room for its
+ * descriptors (the plain fields are filled, nfds is 0), or another negative errno.
  */
 int kw_recv(int sock, struct kw_msg *m);
 

@@ -1,4 +1,129 @@
-int main(void)
+/* pmd: the keeper, or with --engine the engine. */
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/err.h"
+#include "common/home.h"
+#include "common/mem.h"
+#include "daemon/engine.h"
+#include "keeper/keeper.h"
+
+enum flag { FLAG_HOME = 256, FLAG_NO_DAEMON, FLAG_AUTOSTART, FLAG_ENGINE, FLAG_KEEPER_FD, FLAG_ATTACH_FD };
+
+static const struct option flags[] = {
+    {"home", required_argument, NULL, FLAG_HOME},
+    {"no-daemon", no_argument, NULL, FLAG_NO_DAEMON},
+    {"autostart", no_argument, NULL, FLAG_AUTOSTART},
+    {"engine", no_argument, NULL, FLAG_ENGINE},
+    {"keeper-fd", required_argument, NULL, FLAG_KEEPER_FD},
+    {"attach-fd", required_argument, NULL, FLAG_ATTACH_FD},
+    {"version", no_argument, NULL, 'V'},
+    {"help", no_argument, NULL, 'h'},
+    {0},
+};
+
+static const char help[] =
+    "Usage: pmd [--home DIR] [--no-daemon]\n"
+    "The daemon of pm: starts programs, keeps them running and stores what they write. `pm` starts it when "
+    "needed.\n"
+    "\n"
+    "  --home DIR     folder for socket, databases and logs (default: $PM_HOME, then ~/.pm)\n"
+    "  --no-daemon    stay in the foreground and log to stderr\n"
+    "  --autostart    do nothing, successfully, when a daemon already runs\n"
+    "  --version      print the version\n"
+    "  --help         print this\n"
+    "\n"
+    "Used by the daemon itself: --engine, --keeper-fd N, --attach-fd N.\n";
+
+struct args {
+    struct keeper_options keeper;
+    bool engine;
+    int keeper_fd;
+};
+
+static int usage_error(const char *what, const char *arg)
 {
-    return 0;
+    fprintf(stderr, "pmd: %s%s%s; see pmd --help\n", what, arg ? " " : "", arg ? arg : "");
+    return 2;
+}
+
+/* A descriptor number above stderr, or -1. */
+static int parse_fd(const char *text)
+{
+    char *end;
+    long n = strtol(text, &end, 10);
+
+    return *text && !*end && n > 2 && n < 1 << 30 ? (int)n : -1;
+}
+
+/* -1 to go on, else the exit status. */
+static int take_flag(struct args *a, int flag)
+{
+    switch (flag) {
+    case FLAG_HOME:
+        a->keeper.home = optarg;
+        return -1;
+    case FLAG_NO_DAEMON:
+        a->keeper.foreground = true;
+        return -1;
+    case FLAG_AUTOSTART:
+        a->keeper.autostart = true;
+        return -1;
+    case FLAG_ENGINE:
+        a->engine = true;
+        return -1;
+    case FLAG_KEEPER_FD:
+        a->keeper_fd = parse_fd(optarg);
+        return a->keeper_fd < 0 ? usage_error("--keeper-fd needs a descriptor, not", optarg) : -1;
+    case FLAG_ATTACH_FD:
+        a->keeper.attach_fd = parse_fd(optarg);
+        return a->keeper.attach_fd < 0 ? usage_error("--attach-fd needs a descriptor, not", optarg) : -1;
+    case 'V':
+        puts(PM_VERSION);
+        return 0;
+    default:
+        fputs(help, stdout);
+        return 0;
+    }
+}
+
+static int run_engine(const struct args *a)
+{
+    struct err e;
+    _cleanup_free_ char *home = home_path(a->keeper.home, &e);
+
+    if (!home) {
+        fprintf(stderr, "pmd: %s\n", e.msg);
+        return 1;
+    }
+    return engine_main(home, a->keeper_fd);
+}
+
+int main(int argc, char **argv)
+{
+    struct args a = {.keeper = {.attach_fd = -1}, .keeper_fd = -1};
+    int flag, rc;
+
+    opterr = 0;
+    for (;;) {
+        int at = optind;
+
+        flag = getopt_long(argc, argv, "+:", flags, NULL);
+        if (flag == -1)
+            break;
+        if (flag == '?')
+            return usage_error("unknown flag", argv[at]);
+        if (flag == ':')
+            return usage_error("a value is missing after", argv[at]);
+        if ((rc = take_flag(&a, flag)) >= 0)
+            return rc;
+    }
+    if (optind < argc)
+        return usage_error("unexpected argument", argv[optind]);
+    if (a.engine != (a.keeper_fd >= 0))
+        return usage_error("--engine and --keeper-fd go together", NULL);
+    return a.engine ? run_engine(&a) : keeper_main(&a.keeper);
 }

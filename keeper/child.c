@@ -1,0 +1,195 @@
+#include "keeper/child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/kwire.h"
+#include "keeper/spawn.h"
+
+/* Descriptors below this are targets of dup2; sources are moved above them first. */
+#define TARGETS 5
+
+static _Noreturn void fail(int err_fd, int step)
+{
+    struct exec_error e = {step, errno};
+    ssize_t ignored = write(err_fd, &e, sizeof(e)); /* fewer than PIPE_BUF bytes: all or nothing */
+
+    (void)ignored;
+    _exit(127);
+}
+
+void child_reset_signals(const int *keep_ignored)
+{
+    struct sigaction def = {.sa_handler = SIG_DFL};
+    sigset_t none;
+
+    for (int sig = 1; sig < NSIG; sig++) {
+        bool keep = false;
+
+        for (const int *p = keep_ignored; p && *p; p++)
+            keep |= *p == sig;
+        if (!keep)
+            sigaction(sig, &def, NULL); /* fails for SIGKILL, SIGSTOP and libc's own: harmless */
+    }
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static int above_targets(int fd)
+{
+    return fd >= TARGETS ? fd : fcntl(fd, F_DUPFD_CLOEXEC, TARGETS);
+}
+
+/* Puts the descriptors in their places and closes everything else. The error pipe goes next to the last. */
+static void place_descriptors(struct child_setup *c)
+{
+    int last = c->ipc >= 0 ? 3 : 2, err = above_targets(c->err), fds[4];
+
+    if (err < 0)
+        fail(c->err, KW_STEP_STDIO);
+    c->err = err;
+    for (int i = 0; i <= last; i++) {
+        fds[i] = above_targets(i < 3 ? c->stdio[i] : c->ipc);
+        if (fds[i] < 0)
+            fail(c->err, KW_STEP_STDIO);
+    }
+    for (int i = 0; i <= last; i++)
+        if (dup2(fds[i], i) < 0)
+            fail(c->err, KW_STEP_STDIO);
+    if (dup3(c->err, last + 1, O_CLOEXEC) < 0)
+        fail(c->err, KW_STEP_STDIO);
+    c->err = last + 1;
+    /* All of the keeper's descriptors are close-on-exec; closing them now as well means that a child that
+     * hangs before its exec (a dead network folder) does not hold the lock or other children's pipes. */
+    close_range((unsigned)last + 2, ~0u, 0);
+}
+
+static size_t write_decimal(char *out, long value)
+{
+    char digits[24];
+    size_t n = 0, len = 0;
+    unsigned long v = value < 0 ? 0ul - (unsigned long)value : (unsigned long)value;
+
+    do
+        digits[n++] = (char)('0' + v % 10);
+    while (v /= 10);
+    if (value < 0)
+        out[len++] = '-';
+    while (n)
+        out[len++] = digits[--n];
+    out[len] = '\0';
+    return len;
+}
+
+/* Readers take a leading zero for octal, so the number is cut short instead of padded. */
+static void write_listen_pid(char **envp)
+{
+    static const char slot[] = "LISTEN_PID=0000000000";
+
+    for (; *envp; envp++)
+        if (strcmp(*envp, slot) == 0)
+            write_decimal(*envp + strlen("LISTEN_PID="), getpid());
+}
+
+static int set_nofile(const struct child_setup *c)
+{
+    struct rlimit now, want = c->nofile;
+
+    if (c->spec->nofile_soft) {
+        want.rlim_cur = c->spec->nofile_soft;
+        want.rlim_max = c->spec->nofile_hard ? c->spec->nofile_hard : c->spec->nofile_soft;
+    }
+    if (setrlimit(RLIMIT_NOFILE, &want) == 0)
+        return 0;
+    /* The caller may have had a higher hard limit than the daemon: then as much as there is. */
+    if (errno != EPERM || getrlimit(RLIMIT_NOFILE, &now) < 0)
+        return -1;
+    want.rlim_max = now.rlim_max;
+    if (want.rlim_cur > now.rlim_max)
+        want.rlim_cur = now.rlim_max;
+    return setrlimit(RLIMIT_NOFILE, &want);
+}
+
+static int set_oom_score(int score)
+{
+    char text[24];
+    size_t len = write_decimal(text, score);
+    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : write(fd, text, len);
+    int saved = errno;
+
+    if (fd >= 0)
+        close(fd);
+    errno = saved;
+    /* Lowering may be refused even to root (containers); that must not keep a program from running. */
+    return n >= 0 || (score <= 0 && (saved == EACCES || saved == EPERM)) ? 0 : -1;
+}
+
+static void set_limits(const struct child_setup *c)
+{
+    const struct spawn_spec *s = c->spec;
+
+    if (s->flags & SPAWN_SET_UMASK)
+        umask((mode_t)s->umask & 0777);
+    if ((s->flags & SPAWN_SET_NICE) && setpriority(PRIO_PROCESS, 0, s->nice) < 0)
+        fail(c->err, KW_STEP_NICE);
+    if (set_nofile(c) < 0)
+        fail(c->err, KW_STEP_LIMITS);
+    if ((s->flags & SPAWN_SET_OOM) && set_oom_score(s->oom_score_adj) < 0)
+        fail(c->err, KW_STEP_LIMITS);
+}
+
+static bool ids_are(const struct spawn_spec *s)
+{
+    uid_t r, e, saved;
+    gid_t rg, eg, savedg;
+
+    return getresuid(&r, &e, &saved) == 0 && getresgid(&rg, &eg, &savedg) == 0 && r == s->uid &&
+           e == s->uid && saved == s->uid && rg == s->gid && eg == s->gid && savedg == s->gid;
+}
+
+static void set_ids(const struct child_setup *c)
+{
+    const struct spawn_spec *s = c->spec;
+    gid_t groups[SPAWN_GROUPS_MAX];
+
+    for (uint32_t i = 0; i < s->ngroups; i++)
+        groups[i] = s->groups[i];
+    /* An unprivileged daemon may be told to be who it is already; only a real change needs the right. */
+    if (setgroups(s->ngroups, groups) < 0 && !(errno == EPERM && ids_are(s)))
+        fail(c->err, KW_STEP_GROUPS);
+    if (setresgid(s->gid, s->gid, s->gid) < 0)
+        fail(c->err, KW_STEP_GID);
+    if (setresuid(s->uid, s->uid, s->uid) < 0)
+        fail(c->err, KW_STEP_UID);
+    /* Believe nothing: the ids must be the new ones and the way back to root must be shut. */
+    errno = EPERM;
+    if (!ids_are(s) || (s->uid != 0 && setresuid(0, 0, 0) == 0))
+        fail(c->err, KW_STEP_UID);
+}
+
+_Noreturn void child_run(struct child_setup *c)
+{
+    const struct spawn_spec *s = c->spec;
+
+    setsid(); /* cannot fail: a fresh child leads no group */
+    child_reset_signals(NULL);
+    place_descriptors(c);
+    write_listen_pid(s->envp);
+    set_limits(c);
+    if (s->cwd[0] && chdir(s->cwd) < 0)
+        fail(c->err, KW_STEP_CWD);
+    if (s->flags & SPAWN_SET_IDS)
+        set_ids(c);
+    if ((s->flags & SPAWN_NO_NEW_PRIVS) && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        fail(c->err, KW_STEP_LIMITS);
+    execve(s->path, s->argv, s->envp);
+    fail(c->err, KW_STEP_EXEC);
+}

@@ -1,0 +1,22 @@
+/* The child's side of a spawn, between fork and exec: async-signal-safe calls only. */
+#ifndef PM_KEEPER_CHILD_H
+#define PM_KEEPER_CHILD_H
+
+#include <sys/resource.h>
+
+#include "common/spawn_spec.h"
+
+struct child_setup {
+    const struct spawn_spec *spec;
+    int stdio[3];         /* the child's ends */
+    int ipc;              /* becomes descriptor 3; -1: none */
+    int err;              /* error pipe: struct exec_error, or end of file at the exec */
+    struct rlimit nofile; /* when the spec names none */
+};
+
+_Noreturn void child_run(struct child_setup *c);
+
+/* Default dispositions for all signals but those that `keep_ignored` (0: none) names, and an empty mask. */
+void child_reset_signals(const int *keep_ignored);
+
+#endif

@@ -1,0 +1,134 @@
+#include "keeper/table.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static void record_init(struct record *r, uint64_t token)
+{
+    *r = (struct record){.token = token, .exec_fd = -1};
+    for (int i = 0; i < KW_FD_COUNT; i++)
+        r->fds[i] = -1;
+}
+
+static void record_close_all(struct record *r)
+{
+    for (int i = 0; i < KW_FD_COUNT; i++)
+        record_drop(r, (enum kw_fd)i);
+    if (r->exec_fd >= 0)
+        close(r->exec_fd);
+    r->exec_fd = -1;
+}
+
+void table_init(struct table *t)
+{
+    *t = (struct table){0};
+    TAILQ_INIT(&t->all);
+    record_init(&t->self, 0);
+    for (unsigned i = 0; i < TABLE_BUCKETS; i++) {
+        LIST_INIT(&t->tokens[i]);
+        LIST_INIT(&t->pids[i]);
+    }
+}
+
+void table_deinit(struct table *t)
+{
+    struct record *r;
+
+    while ((r = TAILQ_FIRST(&t->all)))
+        table_remove(t, r);
+    record_close_all(&t->self);
+}
+
+struct record *table_add(struct table *t, uint64_t token)
+{
+    struct record *r;
+
+    if (table_find(t, token)) {
+        errno = EEXIST;
+        return NULL;
+    }
+    if (t->count >= TABLE_MAX) {
+        errno = ENOSPC;
+        return NULL;
+    }
+    r = malloc(sizeof(*r));
+    if (!r) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    record_init(r, token);
+    TAILQ_INSERT_TAIL(&t->all, r, all);
+    LIST_INSERT_HEAD(&t->tokens[token % TABLE_BUCKETS], r, same_token);
+    t->count++;
+    if (token > t->highest)
+        t->highest = token;
+    return r;
+}
+
+void table_remove(struct table *t, struct record *r)
+{
+    table_clear_pid(r);
+    record_close_all(r);
+    TAILQ_REMOVE(&t->all, r, all);
+    LIST_REMOVE(r, same_token);
+    t->count--;
+    free(r);
+}
+
+struct record *table_find(struct table *t, uint64_t token)
+{
+    struct record *r;
+
+    if (token == 0)
+        return &t->self;
+    LIST_FOREACH(r, &t->tokens[token % TABLE_BUCKETS], same_token)
+    if (r->token == token)
+        return r;
+    return NULL;
+}
+
+void table_set_pid(struct table *t, struct record *r, pid_t pid)
+{
+    r->pid = pid;
+    r->in_pids = true;
+    LIST_INSERT_HEAD(&t->pids[(unsigned)pid % TABLE_BUCKETS], r, same_pid);
+}
+
+void table_clear_pid(struct record *r)
+{
+    if (r->in_pids)
+        LIST_REMOVE(r, same_pid);
+    r->in_pids = false;
+}
+
+struct record *table_find_pid(struct table *t, pid_t pid)
+{
+    struct record *r;
+
+    LIST_FOREACH(r, &t->pids[(unsigned)pid % TABLE_BUCKETS], same_pid)
+    if (r->pid == pid)
+        return r;
+    return NULL;
+}
+
+void record_hold(struct record *r, enum kw_fd kind, int fd)
+{
+    record_drop(r, kind);
+    r->fds[kind] = fd;
+}
+
+void record_drop(struct record *r, enum kw_fd kind)
+{
+    if (r->fds[kind] >= 0)
+        close(r->fds[kind]);
+    r->fds[kind] = -1;
+}
+
+bool record_holds_any(const struct record *r)
+{
+    for (int i = 0; i < KW_FD_COUNT; i++)
+        if (r->fds[i] >= 0)
+            return true;
+    return false;
+}
