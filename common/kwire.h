@@ -20,7 +20,7 @@ enum kw_type {
     KW_HELLO = 1, /* pid, arg = KW_VERSION. First message of an engine on a new link. */
     KW_BEAT,      /* heartbeat; an engine that sends none for the limit is killed and replaced */
     KW_SPAWN,     /* token, proc, flags, uid (owner of the pipes), note; fd: KW_FD_SPEC */
-    KW_ACK,       /* token: its exit (or failed exec) is stored; the record may go */
+    KW_ACK,       /* token: its exit (or failed exec) is stored: pidfd, stdin and channel go */
     KW_HOLD,      /* token; fds with their kinds: keep these for this run */
     KW_DROP,      /* token, kinds without fds: close the held ones of these kinds */
     KW_NOTE,      /* token, note: replaces the note */

@@ -85,7 +85,6 @@ static void on_ack(struct keeper *k, struct record *r)
         return;
     }
     r->acked = true;
-    record_drop(r, KW_FD_SPEC);
     record_drop(r, KW_FD_PIDFD);
     record_drop(r, KW_FD_STDIN);
     record_drop(r, KW_FD_IPC);
@@ -143,6 +142,7 @@ static void on_adopt(struct keeper *k, struct kw_msg *m)
 static void on_hello(struct keeper *k, const struct kw_msg *m)
 {
     k->link.hello = true;
+    k->link.welcome_owed = true;
     if (m->arg != KW_VERSION)
         log_info("the engine speaks version %llu of the keeper's protocol, this keeper %d",
                  (unsigned long long)m->arg, KW_VERSION);

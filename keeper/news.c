@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/plog.h"
 
@@ -164,6 +165,11 @@ static int send_next(struct keeper *k)
     struct link *l = &k->link;
     struct record *r;
 
+    if (l->welcome_owed) {
+        struct kw_msg welcome = {.type = KW_WELCOME, .pid = getpid(), .arg = KW_VERSION};
+
+        return send_plain(k, &welcome, &l->welcome_owed, false);
+    }
     if (l->has_refused)
         return send_plain(k, &l->refused, &l->has_refused, false);
     if ((r = TAILQ_FIRST(&l->snapshot)))
