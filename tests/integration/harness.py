@@ -472,13 +472,31 @@ class Home:
                    lambda: "%r in the %s log of %s: %r" % (text, stream, app, self.app_log(app, stream)[-500:]))
 
     def database(self, name):
-        """A read-only copy of a database, taken with its write-ahead log while nothing is written."""
-        folder = tempfile.mkdtemp(dir=self.tmp)
-        for suffix in ("", "-wal"):
-            source = os.path.join(self.path, name + suffix)
-            if os.path.exists(source):
-                shutil.copy(source, os.path.join(folder, name + suffix))
-        return sqlite3.connect(os.path.join(folder, name))
+        """A copy of a database with its write-ahead log, taken between two writes."""
+        files = [os.path.join(self.path, name + suffix) for suffix in ("", "-wal")]
+        def state():
+            return [(os.stat(f).st_mtime_ns, os.stat(f).st_size) if os.path.exists(f) else None for f in files]
+        def copy():
+            folder = tempfile.mkdtemp(dir=self.tmp)
+            before = state()
+            for f in files:
+                if os.path.exists(f):
+                    shutil.copy(f, folder)
+            if state() == before:
+                return os.path.join(folder, name)
+            shutil.rmtree(folder)
+            return None
+        return sqlite3.connect(wait_until(copy, 60, "a moment in which %s is not written" % name, step=0.5))
+
+    def log_rows(self, app, stream):
+        """All stored lines of an app's stream as bytes, in their order."""
+        db = self.database("logs.db")
+        try:
+            rows = db.execute("SELECT text FROM line JOIN stream ON stream.id = line.stream WHERE app = ? AND kind = ? ORDER BY line.id",
+                              (app, {"out": 1, "err": 2}[stream]))
+            return [r[0] if isinstance(r[0], bytes) else r[0].encode() for r in rows]
+        finally:
+            db.close()
 
     def history(self, name, lines=10000, **params):
         """Lines of an app as the daemon tells them."""
