@@ -253,7 +253,7 @@ class Home:
             for folder in (self.tmp, self.work, self.reports):
                 os.chown(folder, user, user)
         self.env = {
-            "PATH": os.pathsep.join([os.path.dirname(sys.executable), "/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"]),
+            "PATH": os.pathsep.join([os.path.dirname(sys.executable), os.path.dirname(shutil.which("node") or "/usr/bin/node"), "/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"]),
             "HOME": self.work,
             "LANG": "C.UTF-8",
             "PM_HOME": self.path,

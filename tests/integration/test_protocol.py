@@ -4,7 +4,7 @@ import json
 import os
 import socket
 
-from harness import Closed, Client, PmTest, RpcError, SLOW, child, main, raise_nofile, read_file, wait_until
+from harness import Closed, PmTest, RpcError, SLOW, child, main, raise_nofile, read_file, wait_until
 
 HELLO = {"protocol": 1, "version": "test"}
 
