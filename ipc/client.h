@@ -14,7 +14,8 @@ struct rpc_client {
     int fd; /* -1 when not connected */
     long long next_id;
     struct buf in;
-    json_t *server; /* result of hello */
+    json_t *server;  /* result of hello */
+    json_t *pending; /* notifications that came during calls */
 };
 
 /*

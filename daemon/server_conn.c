@@ -1,0 +1,220 @@
+/* One connection: reading lines, writing lines, and its end. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/mem.h"
+#include "common/plog.h"
+#include "daemon/server_int.h"
+#include "ipc/frame.h"
+
+#define READ_CHUNK 65536u
+
+/* Only used within one callback, so all connections share it. */
+static char read_chunk[READ_CHUNK];
+
+struct write {
+    uv_write_t req;
+    struct conn *conn;
+    char *data;
+    size_t len;
+};
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct conn *c = handle->data;
+    struct server *s = c->server;
+
+    if (--c->open_handles > 0)
+        return;
+    TAILQ_REMOVE(&s->conns, c, entry);
+    buf_free(&c->in);
+    json_decref(c->env);
+    free(c->by);
+    free(c);
+    server_conn_gone(s);
+}
+
+void conn_close(struct conn *c)
+{
+    if (c->closing)
+        return;
+    c->closing = true;
+    conn_requests_gone(c);
+    conn_streams_gone(c);
+    uv_close((uv_handle_t *)&c->pipe, on_closed);
+    uv_close((uv_handle_t *)&c->hello_timer, on_closed);
+}
+
+static void close_if_done(struct conn *c)
+{
+    if ((c->finish || (c->eof && c->in_flight == 0)) && c->queued == 0)
+        conn_close(c);
+}
+
+void conn_finish(struct conn *c)
+{
+    c->finish = true;
+    close_if_done(c);
+}
+
+static void on_written(uv_write_t *req, int status)
+{
+    struct write *w = (struct write *)req;
+    struct conn *c = w->conn;
+
+    c->queued -= w->len;
+    free(w->data);
+    free(w);
+    if (c->closing)
+        return;
+    if (status < 0) {
+        conn_close(c);
+        return;
+    }
+    if (c->queued < STREAM_QUEUE_MAX / 2)
+        conn_streams_drained(c);
+    close_if_done(c);
+}
+
+void conn_write(struct conn *c, struct buf *take)
+{
+    struct write *w;
+    uv_buf_t b;
+    size_t len = take->len;
+
+    if (c->closing) {
+        buf_free(take);
+        return;
+    }
+    if (c->queued + len > QUEUE_MAX && c->queued > 0) {
+        log_warn("a client (pid %d) does not read its answers: closed", (int)c->pid);
+        buf_free(take);
+        conn_close(c);
+        return;
+    }
+    w = xcalloc(1, sizeof(*w));
+    w->conn = c;
+    w->len = len;
+    w->data = buf_steal(take);
+    c->queued += len;
+    b = uv_buf_init(w->data, (unsigned)len);
+    if (uv_write(&w->req, (uv_stream_t *)&c->pipe, &b, 1, on_written) < 0) {
+        c->queued -= len;
+        free(w->data);
+        free(w);
+        conn_close(c);
+    }
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+    (void)handle;
+    (void)suggested;
+    *buf = uv_buf_init(read_chunk, sizeof(read_chunk));
+}
+
+static bool on_line(void *arg, const char *text, size_t len)
+{
+    return conn_request(arg, text, len);
+}
+
+static void too_long(struct conn *c)
+{
+    struct buf line = {0};
+
+    buf_printf(
+        &line,
+        "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":%d,\"message\":\"the request is longer than %u "
+        "bytes\"}}\n",
+        RPC_INVALID, FRAME_MAX);
+    uv_read_stop((uv_stream_t *)&c->pipe);
+    conn_write(c, &line);
+    if (!c->closing)
+        conn_finish(c);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+{
+    struct conn *c = stream->data;
+
+    if (n == 0)
+        return;
+    if (n == UV_EOF) {
+        c->eof =
+            true; /* the peer may only have closed its writing side: what it asked for is still answered */
+        if (TAILQ_EMPTY(&c->streams))
+            close_if_done(c);
+        else
+            conn_close(c); /* a follower that is gone: nothing else would tell */
+        return;
+    }
+    if (n < 0) {
+        conn_close(c);
+        return;
+    }
+    if (frame_feed(&c->in, buf->base, (size_t)n, on_line, c) < 0)
+        too_long(c);
+    if (!c->closing && c->in_flight >= IN_FLIGHT_MAX) {
+        c->paused = true;
+        uv_read_stop(stream);
+    }
+}
+
+void conn_resume(struct conn *c)
+{
+    if (c->paused && c->in_flight < IN_FLIGHT_MAX / 2 && !c->finish && !c->closing) {
+        c->paused = false;
+        uv_read_start((uv_stream_t *)&c->pipe, on_alloc, on_read);
+    }
+    close_if_done(c);
+}
+
+static void on_hello_late(uv_timer_t *timer)
+{
+    conn_close(timer->data);
+}
+
+void conn_open(struct server *s, int fd, uint32_t uid, int32_t pid)
+{
+    struct conn *c = xcalloc(1, sizeof(*c));
+
+    c->server = s;
+    c->uid = uid;
+    c->pid = pid;
+    c->by = xasprintf("a client (uid %u, pid %d)", uid, (int)pid);
+    TAILQ_INIT(&c->requests);
+    TAILQ_INIT(&c->streams);
+    uv_pipe_init(s->cfg.loop, &c->pipe, 0);
+    uv_timer_init(s->cfg.loop, &c->hello_timer);
+    c->pipe.data = c;
+    c->hello_timer.data = c;
+    c->open_handles = 2;
+    TAILQ_INSERT_TAIL(&s->conns, c, entry);
+    s->n_conns++;
+    if (uv_pipe_open(&c->pipe, fd) < 0) {
+        close(fd);
+        conn_close(c);
+        return;
+    }
+    uv_timer_start(&c->hello_timer, on_hello_late, HELLO_MS, 0);
+    uv_read_start((uv_stream_t *)&c->pipe, on_alloc, on_read);
+}
+
+const char *conn_by(const struct conn *c)
+{
+    return c->by;
+}
+
+json_t *conn_env(struct conn *c)
+{
+    return c->env;
+}
+
+void conn_set_env(struct conn *c, json_t *env)
+{
+    json_incref(env);
+    json_decref(c->env);
+    c->env = env;
+}

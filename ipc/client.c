@@ -1,0 +1,315 @@
+#include "ipc/client.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/mem.h"
+#include "ipc/methods.h"
+
+#define CLIENT_CHUNK 65536u
+#define CLIENT_REPLY_MAX                                                                                     \
+    (1024u * 1024 * 1024)          /* bytes of one reply: the daemon is trusted, but not without end */
+#define CLIENT_PENDING_MAX 100000u /* notifications that may wait while a call is under way */
+
+static int left_ms(uint64_t end)
+{
+    uint64_t now = clock_mono_ms();
+
+    return end == UINT64_MAX ? -1 : now >= end ? 0 : (int)(end - now);
+}
+
+static uint64_t end_of(int timeout_ms)
+{
+    return timeout_ms < 0 ? UINT64_MAX : clock_mono_ms() + (uint64_t)timeout_ms;
+}
+
+/* Waits until the socket is ready. 0, -ETIMEDOUT or -EINTR. */
+static int wait_for(const struct rpc_client *c, short events, uint64_t end, struct err *e)
+{
+    struct pollfd p = {c->fd, events, 0};
+    int rc = poll(&p, 1, left_ms(end));
+
+    if (rc > 0)
+        return 0;
+    if (rc == 0)
+        return err_set(e, -ETIMEDOUT, "the daemon does not answer");
+    return errno == EINTR ? err_set(e, -EINTR, "interrupted") : err_errno(e, "cannot wait for the daemon");
+}
+
+static int send_all(struct rpc_client *c, const char *data, size_t len, uint64_t end, struct err *e)
+{
+    while (len > 0) {
+        ssize_t n = send(c->fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+        int rc;
+
+        if (n >= 0) {
+            data += n;
+            len -= (size_t)n;
+        } else if (errno == EAGAIN) {
+            if ((rc = wait_for(c, POLLOUT, end, e)) < 0)
+                return rc;
+        } else if (errno != EINTR) {
+            return err_errno(e, "cannot write to the daemon");
+        }
+    }
+    return 0;
+}
+
+/* Reads until a whole line is in `in`. Its length without the newline, or negative errno. */
+static ssize_t read_line(struct rpc_client *c, uint64_t end, struct err *e)
+{
+    size_t seen = 0;
+
+    for (;;) {
+        const char *nl = c->in.len > seen ? memchr(c->in.data + seen, '\n', c->in.len - seen) : NULL;
+        ssize_t n;
+        int rc;
+
+        if (nl)
+            return nl - c->in.data;
+        seen = c->in.len;
+        if (seen > CLIENT_REPLY_MAX)
+            return err_set(e, -EMSGSIZE, "the daemon's answer is larger than 1 GiB");
+        buf_reserve(&c->in, CLIENT_CHUNK);
+        n = recv(c->fd, c->in.data + c->in.len, CLIENT_CHUNK, MSG_DONTWAIT);
+        if (n > 0) {
+            c->in.len += (size_t)n;
+            c->in.data[c->in.len] = '\0';
+        } else if (n == 0) {
+            return err_set(e, -ECONNRESET, "the daemon closed the connection");
+        } else if (errno == EAGAIN) {
+            if ((rc = wait_for(c, POLLIN, end, e)) < 0)
+                return rc;
+        } else if (errno != EINTR) {
+            return err_errno(e, "cannot read from the daemon");
+        }
+    }
+}
+
+static int send_request(struct rpc_client *c, const char *method, json_t *take_params, uint64_t end,
+                        struct err *e)
+{
+    json_t *request = json_pack("{s:s,s:I,s:s,s:o}", "jsonrpc", "2.0", "id", (json_int_t)++c->next_id,
+                                "method", method, "params", take_params ? take_params : json_object());
+    char *text = request ? json_dumps(request, JSON_COMPACT) : NULL;
+    int rc;
+
+    json_decref(request);
+    if (!text)
+        return err_set(e, -EILSEQ, "the request holds text that is not UTF-8");
+    rc = send_all(c, text, strlen(text), end, e);
+    if (rc == 0)
+        rc = send_all(c, "\n", 1, end, e);
+    free(text);
+    return rc;
+}
+
+static int server_error(const json_t *error, json_t **data, struct err *e)
+{
+    int code = (int)json_integer_value(json_object_get(error, "code"));
+    const char *message = json_string_value(json_object_get(error, "message"));
+
+    if (data)
+        *data = json_incref(json_object_get(error, "data"));
+    err_set(e, code, "%s", message ? message : "the daemon answered with an error without words");
+    return code < 0 ? -code : -RPC_INTERNAL;
+}
+
+static int keep_notification(struct rpc_client *c, json_t *take)
+{
+    if (!c->pending)
+        c->pending = json_array();
+    if (json_array_size(c->pending) < CLIENT_PENDING_MAX)
+        return json_array_append_new(c->pending, take);
+    json_decref(take);
+    return 0;
+}
+
+/* The reply to the last request; notifications before it are kept. 0 with *reply, or negative errno. */
+static int await_reply(struct rpc_client *c, uint64_t end, json_t **reply, struct err *e)
+{
+    for (;;) {
+        json_error_t je;
+        ssize_t n = read_line(c, end, e);
+        json_t *j, *id;
+
+        if (n < 0)
+            return (int)n;
+        j = json_loadb(c->in.data, (size_t)n, JSON_ALLOW_NUL, &je);
+        buf_consume(&c->in, (size_t)n + 1);
+        if (!j)
+            return err_set(e, -EPROTO, "the daemon's answer is not JSON: %s", je.text);
+        id = json_object_get(j, "id");
+        if (json_is_integer(id) && json_integer_value(id) == c->next_id) {
+            *reply = j;
+            return 0;
+        }
+        if (json_object_get(j, "error") &&
+            (!id || json_is_null(id))) { /* about the connection, not about a request */
+            *reply = j;
+            return 0;
+        }
+        if (!id && json_object_get(j, "method"))
+            keep_notification(c, j);
+        else
+            json_decref(j); /* the late answer to a call that timed out */
+    }
+}
+
+int rpc_call(struct rpc_client *c, const char *method, json_t *params, int timeout_ms, json_t **result,
+             struct err *e)
+{
+    uint64_t end = end_of(timeout_ms);
+    json_t *reply = NULL, *error;
+    int rc;
+
+    if (result)
+        *result = NULL;
+    rc = send_request(c, method, params, end, e);
+    if (rc == 0)
+        rc = await_reply(c, end, &reply, e);
+    if (rc < 0)
+        return rc;
+    error = json_object_get(reply, "error");
+    if (error)
+        rc = server_error(error, result, e);
+    else if (result)
+        *result = json_incref(json_object_get(reply, "result"));
+    json_decref(reply);
+    return rc;
+}
+
+/* Our server's own form of a reply, so that a large result need not be parsed to be printed. */
+static bool cut_result(struct rpc_client *c, size_t line, char **text, size_t *len)
+{
+    char head[64];
+    int n = snprintf(head, sizeof(head), "{\"jsonrpc\":\"2.0\",\"id\":%lld,\"result\":", c->next_id);
+
+    if (line <= (size_t)n || memcmp(c->in.data, head, (size_t)n) != 0 || c->in.data[line - 1] != '}')
+        return false;
+    *len = line - 1 - (size_t)n;
+    *text = xmalloc(*len + 1);
+    memcpy(*text, c->in.data + n, *len);
+    (*text)[*len] = '\0';
+    buf_consume(&c->in, line + 1);
+    return true;
+}
+
+int rpc_call_raw(struct rpc_client *c, const char *method, json_t *params, int timeout_ms, char **text,
+                 size_t *len, struct err *e)
+{
+    uint64_t end = end_of(timeout_ms);
+    json_t *reply = NULL, *error, *result;
+    int rc = send_request(c, method, params, end, e);
+    ssize_t n = rc < 0 ? rc : read_line(c, end, e);
+
+    *text = NULL;
+    *len = 0;
+    if (n < 0)
+        return (int)n;
+    if (cut_result(c, (size_t)n, text, len))
+        return 0;
+    rc = await_reply(c, end, &reply, e);
+    if (rc < 0)
+        return rc;
+    error = json_object_get(reply, "error");
+    result = json_object_get(reply, "result");
+    if (error) {
+        rc = server_error(error, NULL, e);
+    } else {
+        *text = json_dumps(result, JSON_COMPACT | JSON_ENCODE_ANY);
+        *len = *text ? strlen(*text) : 0;
+    }
+    json_decref(reply);
+    return rc;
+}
+
+int rpc_next(struct rpc_client *c, int timeout_ms, json_t **msg, struct err *e)
+{
+    uint64_t end = end_of(timeout_ms);
+
+    if (json_array_size(c->pending)) {
+        *msg = json_incref(json_array_get(c->pending, 0));
+        json_array_remove(c->pending, 0);
+        return 0;
+    }
+    for (;;) {
+        ssize_t n = read_line(c, end, e);
+        json_error_t je;
+
+        if (n < 0)
+            return (int)n;
+        *msg = json_loadb(c->in.data, (size_t)n, JSON_ALLOW_NUL, &je);
+        buf_consume(&c->in, (size_t)n + 1);
+        if (!*msg)
+            return err_set(e, -EPROTO, "what the daemon sent is not JSON: %s", je.text);
+        if (json_object_get(*msg, "method"))
+            return 0;
+        json_decref(*msg);
+    }
+}
+
+static int open_socket(struct rpc_client *c, const struct home *home, uint64_t end, struct err *e)
+{
+    struct sockaddr_un addr;
+    socklen_t len = home_sockaddr(home, HOME_SOCKET, &addr);
+
+    c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (c->fd < 0)
+        return err_errno(e, "cannot make a socket");
+    /* A unix socket's connect answers EAGAIN while the queue of those that wait is full: many clients at
+     * once. */
+    while (connect(c->fd, (struct sockaddr *)&addr, len) < 0) {
+        if (errno == EINTR)
+            continue;
+        if (errno != EAGAIN)
+            return err_errno(e, "cannot connect to %s/%s", home->path, HOME_SOCKET);
+        if (left_ms(end) == 0)
+            return err_set(e, -ETIMEDOUT, "the daemon does not accept connections");
+        poll(NULL, 0, 5);
+    }
+    return 0;
+}
+
+static int say_hello(struct rpc_client *c, const char *by, int timeout_ms, struct err *e)
+{
+    json_t *hello = json_pack("{s:i,s:s,s:s*}", "protocol", PM_PROTOCOL, "version", PM_VERSION, "by", by);
+    int rc = rpc_call(c, "hello", hello, timeout_ms, &c->server, e);
+
+    if (rc == -RPC_HANDSHAKE || rc == -RPC_FORBIDDEN) {
+        json_decref(c->server);
+        c->server = NULL;
+        return rc == -RPC_FORBIDDEN ? -EPERM : -EPROTO;
+    }
+    return rc > 0 ? -EPROTO : rc;
+}
+
+int rpc_connect(struct rpc_client *c, const struct home *home, const char *by, int timeout_ms, struct err *e)
+{
+    uint64_t end = end_of(timeout_ms);
+    int rc;
+
+    *c = (struct rpc_client){.fd = -1};
+    rc = open_socket(c, home, end, e);
+    if (rc == 0)
+        rc = say_hello(c, by, left_ms(end), e);
+    if (rc < 0)
+        rpc_close(c);
+    return rc;
+}
+
+void rpc_close(struct rpc_client *c)
+{
+    if (c->fd >= 0)
+        close(c->fd);
+    buf_free(&c->in);
+    json_decref(c->server);
+    json_decref(c->pending);
+    *c = (struct rpc_client){.fd = -1};
+}
