@@ -295,7 +295,6 @@ static UNUSED pid_t rig_fork_keeper(struct rig *r, bool foreground, bool autosta
         struct rlimit lim = {r->keeper_nofile, r->keeper_nofile};
 
         dup2(log, 2);
-        close_range(3, ~0u, 0);
         if (r->keeper_nofile)
             setrlimit(RLIMIT_NOFILE, &lim);
         _exit(keeper_main(&o));
