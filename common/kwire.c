@@ -209,7 +209,7 @@ int kw_recv(int sock, struct kw_msg *m)
         char bytes[CMSG_SPACE(sizeof(int) * KW_FDS_MAX) + CMSG_SPACE(sizeof(struct ucred))];
     } control;
     uint8_t packet[KW_PACKET_MAX];
-    int fds[KW_FDS_MAX], resets = 0;
+    int fds[KW_FDS_MAX] = {0}, resets = 0;
     struct iovec iov = {packet, sizeof(packet)};
     struct msghdr h;
     ssize_t len;

@@ -83,6 +83,20 @@ static char *const *engine_argv(const struct keeper *k, char *argv[7])
     return argv;
 }
 
+/* A descriptor that the caller left open would live as long as the daemon: whoever waits for the end of that
+ * pipe would wait for ever. */
+static void close_inherited(int keep)
+{
+    if (keep < 0) {
+        close_range(3, ~0u, 0);
+        return;
+    }
+    if (keep > 3)
+        close_range(3, (unsigned)keep - 1, 0);
+    close_range((unsigned)keep + 1, ~0u, 0);
+    fcntl(keep, F_SETFD, FD_CLOEXEC);
+}
+
 static void pause_ms(long ms)
 {
     struct timespec ts = {0, ms * 1000000};
@@ -102,7 +116,7 @@ static int take_home(struct keeper *k, const struct keeper_options *o)
         fd = files_lock(k, &e);
         if (fd >= 0 && files_bind(k, fd, &e) == 0)
             return 0;
-        if (fd >= 0 || fd != -EWOULDBLOCK) {
+        if (fd != -EWOULDBLOCK) {
             ready_fail(k, 1, "%s", e.msg);
             return 1;
         }
@@ -190,6 +204,7 @@ static int prepare(struct keeper *k, const struct keeper_options *o)
         fprintf(stderr, "pmd: %s: %s\n", why, strerror(-rc));
         return 1;
     }
+    close_inherited(o->attach_fd);
     _cleanup_free_ char *path = home_path(o->home, &e);
     if (!path || home_open(&k->home, path, 1, &e) < 0) {
         fprintf(stderr, "pmd: %s\n", e.msg);

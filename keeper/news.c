@@ -53,8 +53,9 @@ void news_snapshot(struct keeper *k)
     k->link.synced = true;
     k->link.snapshot_open = true;
     put_in_snapshot(k, &k->table.self);
-    TAILQ_FOREACH(r, &k->table.all, all)
-    put_in_snapshot(k, r);
+    TAILQ_FOREACH(r, &k->table.all, all) {
+        put_in_snapshot(k, r);
+    }
 }
 
 void news_reset(struct keeper *k)
@@ -62,8 +63,9 @@ void news_reset(struct keeper *k)
     struct record *r;
 
     news_forget(k, &k->table.self);
-    TAILQ_FOREACH(r, &k->table.all, all)
-    news_forget(k, r);
+    TAILQ_FOREACH(r, &k->table.all, all) {
+        news_forget(k, r);
+    }
 }
 
 static void describe(const struct record *r, struct kw_msg *m, uint32_t type)

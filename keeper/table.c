@@ -33,18 +33,29 @@ void table_init(struct table *t)
 
 void table_deinit(struct table *t)
 {
+    for (struct record *r = TAILQ_FIRST(&t->all), *next; r; r = next) {
+        next = TAILQ_NEXT(r, all);
+        table_remove(t, r);
+    }
+    record_close_all(&t->self);
+}
+
+static struct record *lookup(struct table *t, uint64_t token)
+{
     struct record *r;
 
-    while ((r = TAILQ_FIRST(&t->all)))
-        table_remove(t, r);
-    record_close_all(&t->self);
+    LIST_FOREACH(r, &t->tokens[token % TABLE_BUCKETS], same_token) {
+        if (r->token == token)
+            return r;
+    }
+    return NULL;
 }
 
 struct record *table_add(struct table *t, uint64_t token)
 {
     struct record *r;
 
-    if (table_find(t, token)) {
+    if (lookup(t, token)) {
         errno = EEXIST;
         return NULL;
     }
@@ -78,14 +89,7 @@ void table_remove(struct table *t, struct record *r)
 
 struct record *table_find(struct table *t, uint64_t token)
 {
-    struct record *r;
-
-    if (token == 0)
-        return &t->self;
-    LIST_FOREACH(r, &t->tokens[token % TABLE_BUCKETS], same_token)
-    if (r->token == token)
-        return r;
-    return NULL;
+    return token ? lookup(t, token) : &t->self;
 }
 
 void table_set_pid(struct table *t, struct record *r, pid_t pid)
@@ -106,9 +110,10 @@ struct record *table_find_pid(struct table *t, pid_t pid)
 {
     struct record *r;
 
-    LIST_FOREACH(r, &t->pids[(unsigned)pid % TABLE_BUCKETS], same_pid)
-    if (r->pid == pid)
-        return r;
+    LIST_FOREACH(r, &t->pids[(unsigned)pid % TABLE_BUCKETS], same_pid) {
+        if (r->pid == pid)
+            return r;
+    }
     return NULL;
 }
 
