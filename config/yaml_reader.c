@@ -361,9 +361,13 @@ int yaml_read(struct tree *t, const char *text, size_t len, struct diag *d)
         diag_error(d, 0, 0, "out of memory");
         return -EINVAL;
     }
-    /* Always UTF-8: libyaml would take a byte order mark as leave to read UTF-16. */
+    /* Always UTF-8, whatever a byte order mark says; then libyaml does not skip it either. */
+    if (r.len >= 3 && memcmp(r.text, "\xef\xbb\xbf", 3) == 0) {
+        r.text += 3;
+        r.len -= 3;
+    }
     yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(&r.parser, (const unsigned char *)text, len);
+    yaml_parser_set_input_string(&r.parser, (const unsigned char *)r.text, r.len);
     ok = read_stream(&r);
     yaml_parser_delete(&r.parser);
     for (size_t i = 0; i < r.n_anchors; i++)
