@@ -1,0 +1,344 @@
+/* Good configs: what apps come out of them, and which warnings. */
+#include "unit.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/fs.h"
+#include "common/mem.h"
+#include "config/config.h"
+#include "config/resolve.h"
+
+static char *environment[] = {
+    "PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/root", "SHELL_VAR=shell", "GONE=1", "NOTIFY_SOCKET=/x", NULL};
+
+struct loaded {
+    struct app_list apps;
+    struct config_report report;
+};
+
+static struct loaded load_in(const char *cwd, const char *env_name, const char *text, bool json)
+{
+    struct config_ctx ctx = {.cwd = cwd, .environ = environment, .env_name = env_name};
+    struct loaded l = {0};
+
+    if (config_load_text(&ctx, "f", text, strlen(text), json, &l.apps, &l.report) < 0)
+        fail_msg("%s", l.report.errors.data);
+    return l;
+}
+
+static struct loaded load(const char *text)
+{
+    return load_in("/", NULL, text, false);
+}
+
+static void loaded_deinit(struct loaded *l)
+{
+    app_list_free(&l->apps);
+    config_report_free(&l->report);
+}
+
+static const char *warnings(const struct loaded *l)
+{
+    return l->report.warnings.data ? l->report.warnings.data : "";
+}
+
+static void test_shapes(void **state)
+{
+    static const char *const texts[] = {
+        "apps:\n  - script: /bin/sh\n",
+        "pm2:\n  - script: /bin/sh\n",
+        "- script: /bin/sh\n",
+        "script: /bin/sh\n",
+        "apps:\n  cmd: /bin/sh\n",
+        "{\"apps\": [{\"exec\": \"/bin/sh\"}]}",
+        "base: &b {command: /bin/sh}\nx-note: 1\napps:\n  - <<: *b\n",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        struct loaded l = load(texts[i]);
+
+        assert_int_equal(l.apps.n, 1);
+        assert_string_equal(l.apps.v[0]->name, "sh");
+        assert_string_equal(l.apps.v[0]->script, "/bin/sh");
+        assert_string_equal(warnings(&l), "");
+        loaded_deinit(&l);
+    }
+}
+
+static void test_keys(void **state)
+{
+    struct loaded l = load("- name: 8080\n"
+                           "  namespace: web\n"
+                           "  script: /bin/sh\n"
+                           "  args: -c 'exit 3' 7\n"
+                           "  interpreterArgs: [--a, 1]\n"
+                           "  instances: 3\n"
+                           "  minUptime: 5s\n"
+                           "  killTimeout: \"2000\"\n"
+                           "  stop_signal: TERM\n"
+                           "  stop_exit_codes: [0, '7']\n"
+                           "  out: logs/out.log\n"
+                           "  err: 'NULL'\n"
+                           "  pid: run.pid\n"
+                           "  combineLogs: true\n"
+                           "  time: true\n"
+                           "  log_date_format: HH:mm\n"
+                           "  wait_ready: true\n");
+    const struct app_spec *s = l.apps.v[0];
+
+    (void)state;
+    assert_string_equal(s->name, "8080");
+    assert_string_equal(s->ns, "web");
+    assert_int_equal(strv_len(s->args), 3);
+    assert_string_equal(s->args[1], "exit 3");
+    assert_string_equal(s->interpreter_args[1], "1");
+    assert_int_equal(s->instances, 3);
+    assert_int_equal(s->min_uptime, 5000);
+    assert_int_equal(s->kill_timeout, 2000);
+    assert_int_equal(s->stop_signal, SIGTERM);
+    assert_int_equal(s->stop_exit_codes.v[1], 7);
+    assert_string_equal(s->out_file, "/logs/out.log");
+    assert_string_equal(s->error_file, "/dev/null");
+    assert_string_equal(s->pid_file, "/run.pid");
+    assert_true(s->merge_logs);
+    assert_string_equal(s->log_date_format, "HH:mm");
+    assert_true(s->wait_ready);
+    loaded_deinit(&l);
+}
+
+static void test_instances(void **state)
+{
+    struct loaded l = load("- {script: /bin/sh, name: a}\n"
+                           "- {script: /bin/sh, name: b, instances: max}\n"
+                           "- {script: /bin/sh, name: c, instances: 0}\n"
+                           "- {script: /bin/sh, name: d, instances: -4000}\n"
+                           "- {script: /bin/sh, name: e, instances: \"2\"}\n"
+                           "- {script: /bin/sh, name: f, instances: 1}\n");
+
+    (void)state;
+    assert_int_equal(l.apps.v[0]->instances, 1);
+    assert_int_equal(l.apps.v[1]->instances, resolve_cpus());
+    assert_int_equal(l.apps.v[2]->instances, resolve_cpus());
+    assert_int_equal(l.apps.v[3]->instances, 1);
+    assert_int_equal(l.apps.v[4]->instances, 2);
+    /* The files are shared only where the number of instances was left open. */
+    assert_true(l.apps.v[0]->merge_logs);
+    for (size_t i = 1; i < l.apps.n; i++)
+        assert_false(l.apps.v[i]->merge_logs);
+    loaded_deinit(&l);
+}
+
+static void test_environment(void **state)
+{
+    static const char text[] =
+        "- script: /bin/sh\n"
+        "  port: 3000\n"
+        "  env: {A: 1, PORT: 80, LIST: [1, {b: \"x\"}], N: 007, T: True, GONE: null, HOME: /h}\n"
+        "  env_production: {A: prod, P: ''}\n"
+        "  env_test: {A: test, PORT: 5}\n";
+    struct loaded l = load_in("/", NULL, text, false);
+    char *const *env = l.apps.v[0]->env;
+
+    (void)state;
+    assert_string_equal(env_get(env, "A"), "1");
+    assert_string_equal(env_get(env, "PORT"), "3000");
+    assert_string_equal(env_get(env, "LIST"), "[1,{\"b\":\"x\"}]");
+    assert_string_equal(env_get(env, "N"), "007");
+    assert_string_equal(env_get(env, "T"), "True");
+    assert_string_equal(env_get(env, "SHELL_VAR"), "shell");
+    assert_string_equal(env_get(env, "HOME"), "/h");
+    assert_null(env_get(env, "GONE"));
+    assert_null(env_get(env, "NOTIFY_SOCKET"));
+    assert_null(env_get(env, "P"));
+    loaded_deinit(&l);
+
+    l = load_in("/", "production", text, false);
+    assert_string_equal(env_get(l.apps.v[0]->env, "A"), "prod");
+    assert_string_equal(env_get(l.apps.v[0]->env, "P"), "");
+    assert_string_equal(env_get(l.apps.v[0]->env, "PORT"), "3000");
+    loaded_deinit(&l);
+
+    l = load_in("/", "test", text, false);
+    assert_string_equal(env_get(l.apps.v[0]->env, "PORT"), "5");
+    loaded_deinit(&l);
+
+    l = load_in("/", "staging", text, false);
+    assert_string_equal(env_get(l.apps.v[0]->env, "A"), "1");
+    assert_string_equal(warnings(&l), "f: no app has \"env_staging\", so --env staging changes nothing\n");
+    loaded_deinit(&l);
+}
+
+static void test_warnings(void **state)
+{
+    struct loaded l = load("deploy: {}\n"
+                           "apps:\n"
+                           "  - script: /bin/sh\n"
+                           "    watch: true\n"
+                           "    max_memory_restart: 1G\n"
+                           "    vizion: false\n"
+                           "    windowsHide: true\n"
+                           "    exec_mode: cluster_mode\n");
+
+    (void)state;
+    assert_int_equal(l.report.n_warnings, 6);
+    assert_string_equal(
+        warnings(&l),
+        "f:1:1: deploy: has no effect yet\n"
+        "f:4:5: watch: has no effect yet\n"
+        "f:5:5: max_memory_restart: has no effect yet\n"
+        "f:6:5: vizion: ignored, it is about git data in PM2's list\n"
+        "f:7:5: windowsHide: ignored, it is about Windows\n"
+        "f:8:16: exec_mode: cluster has no effect yet, the instances run as separate processes\n");
+    assert_string_equal(l.apps.v[0]->exec_mode, "cluster");
+    assert_false(l.apps.v[0]->merge_logs);
+    loaded_deinit(&l);
+}
+
+static void put(const char *folder, const char *name, const char *text)
+{
+    char *path = fs_join(folder, name);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+    assert_true(fd >= 0);
+    assert_int_equal(fs_write_all(fd, text, strlen(text)), 0);
+    close(fd);
+    free(path);
+}
+
+static void drop(const char *folder, const char *name)
+{
+    char *path = fs_join(folder, name);
+
+    remove(path);
+    free(path);
+}
+
+/* Paths of a file start at its folder, wherever the command is typed; with cwd, at cwd. */
+static void test_file(void **state)
+{
+    char folder[] = "/tmp/pm-load-XXXXXX", path[128], want[128];
+    struct config_ctx ctx = {.cwd = "/tmp", .environ = environment};
+    struct loaded l = {0};
+
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof(path), "%s/sub", folder);
+    mkdir(path, 0755);
+    put(folder, "run.sh", "exit\n");
+    put(path, "inner.sh", "exit\n");
+    put(folder, ".env", "FROM_FILE=1\nA=file\n");
+    put(folder, "eco.yaml",
+        "- {script: run.sh, env_file: .env, out_file: o.log, env: {A: env}}\n"
+        "- {script: inner.sh, cwd: sub, log_file: l.log}\n"
+        "- {script: ./run.sh, name: again, log_file: false}\n");
+    assert_int_equal(config_load_file(&ctx, folder + strlen("/tmp/"), &l.apps, &l.report), -22);
+    assert_non_null(strstr(l.report.errors.data, "cannot read"));
+    config_report_free(&l.report);
+
+    snprintf(path, sizeof(path), "%s/eco.yaml", folder + strlen("/tmp/"));
+    if (config_load_file(&ctx, path, &l.apps, &l.report) < 0)
+        fail_msg("%s", l.report.errors.data);
+    assert_int_equal(l.apps.n, 3);
+    assert_string_equal(l.apps.v[0]->cwd, folder);
+    snprintf(want, sizeof(want), "%s/o.log", folder);
+    assert_string_equal(l.apps.v[0]->out_file, want);
+    assert_string_equal(env_get(l.apps.v[0]->env, "FROM_FILE"), "1");
+    assert_string_equal(env_get(l.apps.v[0]->env, "A"), "env");
+    snprintf(want, sizeof(want), "%s/sub/inner.sh", folder);
+    assert_string_equal(l.apps.v[1]->script, want);
+    snprintf(want, sizeof(want), "%s/sub/l.log", folder);
+    assert_string_equal(l.apps.v[1]->log_file, want);
+    assert_null(l.apps.v[2]->log_file);
+    loaded_deinit(&l);
+    drop(folder, "sub/inner.sh");
+    drop(folder, "sub");
+    drop(folder, ".env");
+    drop(folder, "run.sh");
+    drop(folder, "eco.yaml");
+    rmdir(folder);
+}
+
+static void test_log_file_true(void **state)
+{
+    struct loaded l;
+
+    (void)state;
+    setenv("PM_HOME", "/tmp/pm-home", 1);
+    l = load("- {script: /bin/sh, name: api, log_file: true}\n");
+    assert_string_equal(l.apps.v[0]->log_file, "/tmp/pm-home/logs/api.log");
+    loaded_deinit(&l);
+}
+
+/* All errors of all apps in file order, one line each, and nothing of the file in terms of control
+ * characters. */
+static void test_error_lines(void **state)
+{
+    static const char text[] =
+        "- {script: /bin/sh, \"a\\e[31m\": 1}\n- {script: /bin/sh}\n- 5\n- {max_restarts: x}\n";
+    struct config_ctx ctx = {.cwd = "/", .environ = environment};
+    struct app_list apps;
+    struct config_report report = {0};
+
+    (void)state;
+    assert_int_equal(config_load_text(&ctx, "f", text, strlen(text), false, &apps, &report), -22);
+    assert_string_equal(report.errors.data,
+                        "f:1:21: unknown key \"a?[31m\"\n"
+                        "f:3:3: expected an app (a mapping with \"script\"), found the number 5\n"
+                        "f:4:3: this app has no \"script\"\n"
+                        "f:4:18: max_restarts: expected a whole number, found the text \"x\"\n");
+    assert_int_equal(report.n_errors, 4);
+    config_report_free(&report);
+}
+
+static void test_file_names(void **state)
+{
+    (void)state;
+    assert_true(config_is_file_name("eco.yaml"));
+    assert_true(config_is_file_name("a/b/eco.yml"));
+    assert_true(config_is_file_name("/x.json"));
+    assert_false(config_is_file_name("x.json.js"));
+    assert_false(config_is_file_name(".yaml"));
+    assert_false(config_is_file_name("dir/.json"));
+    assert_false(config_is_file_name("yaml"));
+}
+
+/* What the loader makes must pass the daemon's own check. */
+static void test_passes_the_daemon(void **state)
+{
+    struct loaded l =
+        load("- {script: /bin/sh, args: [a], env: {A: 1}, instances: max}\n- {cmd: sleep 100}\n");
+
+    (void)state;
+    for (size_t i = 0; i < l.apps.n; i++) {
+        json_t *j = app_spec_to_json(l.apps.v[i]), *again;
+        struct app_spec *back = app_spec_from_json(j, NULL);
+
+        assert_non_null(back);
+        again = app_spec_to_json(back);
+        assert_true(json_equal(j, again));
+        json_decref(j);
+        json_decref(again);
+        app_spec_free(back);
+    }
+    loaded_deinit(&l);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_shapes),        cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_instances),     cmocka_unit_test(test_environment),
+        cmocka_unit_test(test_warnings),      cmocka_unit_test(test_file),
+        cmocka_unit_test(test_log_file_true), cmocka_unit_test(test_error_lines),
+        cmocka_unit_test(test_file_names),    cmocka_unit_test(test_passes_the_daemon),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

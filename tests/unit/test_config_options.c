@@ -1,0 +1,427 @@
+/* The option table, the values it reads, and the wire form that follows from it. */
+#include "unit.h"
+
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/err.h"
+#include "common/mem.h"
+#include "config/env.h"
+#include "config/options.h"
+#include "config/suggest.h"
+#include "config/values.h"
+
+/* Every word that names a row, with its camelCase form found again by option_find. */
+static void check_word_of(const struct option_row *row, const char *word)
+{
+    char camel[64];
+    size_t n = 0;
+
+    for (const char *p = word; *p; p++)
+        camel[n++] = *p == '_' ? (char)(*++p - 'a' + 'A') : *p;
+    camel[n] = '\0';
+    assert_ptr_equal(option_find(word), row);
+    assert_ptr_equal(option_find(camel), row);
+    assert_null(foreign_key_find(word));
+    assert_null(foreign_key_find(camel));
+}
+
+static void test_table_is_sound(void **state)
+{
+    size_t n;
+    const struct option_row *rows = options(&n);
+    bool used[sizeof(struct app_spec)] = {false};
+
+    (void)state;
+    assert_true(n > 30);
+    for (size_t i = 0; i < n; i++) {
+        const struct option_row *row = &rows[i];
+
+        check_word_of(row, row->name);
+        for (const char *const *alias = row->aliases; *alias; alias++)
+            check_word_of(row, *alias);
+        assert_ptr_equal(option_by_name(row->name), row);
+        assert_non_null(row->help);
+        assert_true(strlen(row->help) > 20);
+        assert_int_equal(row->help[strlen(row->help) - 1], '.');
+        assert_true(row->min <= row->max);
+        assert_true((row->type == OPT_ENUM) == (row->words != NULL));
+        assert_non_null(opt_type_expected(row->type));
+        if (row->store == STORE_NONE)
+            continue;
+        assert_false(used[row->offset]);
+        used[row->offset] = true;
+        if (row->store == STORE_INT)
+            assert_true(row->def >= row->min && row->def <= row->max);
+    }
+}
+
+static void test_foreign_keys(void **state)
+{
+    size_t n;
+    const struct foreign_key *keys = foreign_keys(&n);
+
+    (void)state;
+    for (size_t i = 0; i < n; i++) {
+        assert_null(option_find(keys[i].name));
+        assert_ptr_equal(foreign_key_find(keys[i].name), &keys[i]);
+    }
+    assert_non_null(foreign_key_find("windowsHide"));
+    assert_non_null(foreign_key_find("maxMemoryRestart"));
+    assert_non_null(foreign_key_find("cron"));
+    assert_null(foreign_key_find("nonsense"));
+}
+
+static void test_defaults(void **state)
+{
+    struct app_spec *s = app_spec_new();
+
+    (void)state;
+    assert_null(s->name);
+    assert_string_equal(s->ns, "default");
+    assert_int_equal(s->instances, 1);
+    assert_string_equal(s->exec_mode, "fork");
+    assert_true(s->autostart && s->autorestart && s->treekill);
+    assert_false(s->wait_ready || s->shutdown_with_message || s->merge_logs || s->merge_logs_set || s->time);
+    assert_int_equal(s->min_uptime, 1000);
+    assert_int_equal(s->max_restarts, 16);
+    assert_int_equal(s->restart_delay, 0);
+    assert_int_equal(s->exp_backoff_restart_delay, 0);
+    assert_int_equal(s->kill_timeout, 1600);
+    assert_int_equal(s->stop_signal, SIGINT);
+    assert_int_equal(s->listen_timeout, 3000);
+    assert_string_equal(s->instance_var, "NODE_APP_INSTANCE");
+    assert_non_null(s->args);
+    assert_non_null(s->env);
+    app_spec_free(s);
+    app_spec_free(NULL);
+}
+
+static void test_durations(void **state)
+{
+    int64_t n;
+
+    (void)state;
+    assert_true(value_duration("500ms", &n) && n == 500);
+    assert_true(value_duration("10s", &n) && n == 10000);
+    assert_true(value_duration("2m", &n) && n == 120000);
+    assert_true(value_duration("2h", &n) && n == 7200000);
+    assert_true(value_duration("1500", &n) && n == 1500);
+    assert_false(value_duration("", &n));
+    assert_false(value_duration("s", &n));
+    assert_false(value_duration("-1s", &n));
+    assert_false(value_duration("1 s", &n));
+    assert_false(value_duration("1S", &n));
+    assert_false(value_duration("99999999999999999999", &n));
+    assert_false(value_duration("999999999999999d", &n));
+}
+
+static void test_sizes(void **state)
+{
+    int64_t n;
+
+    (void)state;
+    assert_true(value_size("10M", &n) && n == 10 << 20);
+    assert_true(value_size("1G", &n) && n == 1 << 30);
+    assert_true(value_size("512K", &n) && n == 512 << 10);
+    assert_true(value_size("1GiB", &n) && n == 1 << 30);
+    assert_true(value_size("100MB", &n) && n == 100 << 20);
+    assert_true(value_size("4096", &n) && n == 4096);
+    assert_false(value_size("0.1G", &n));
+    assert_false(value_size("1T0", &n));
+    assert_false(value_size("999999999999999G", &n));
+}
+
+static void test_signals(void **state)
+{
+    int64_t n;
+
+    (void)state;
+    assert_true(value_signal("SIGTERM", &n) && n == SIGTERM);
+    assert_true(value_signal("term", &n) && n == SIGTERM);
+    assert_true(value_signal("15", &n) && n == 15);
+    assert_true(value_signal("USR2", &n) && n == SIGUSR2);
+    assert_true(value_signal("SIGRTMIN+3", &n) && n == SIGRTMIN + 3);
+    assert_false(value_signal("0", &n));
+    assert_false(value_signal("65", &n));
+    assert_false(value_signal("SIG", &n));
+    assert_false(value_signal("RTMIN+99", &n));
+}
+
+static void check_split(const char *text, const char *joined)
+{
+    char **words = value_split(text), all[128] = "";
+
+    assert_non_null(words);
+    for (char **w = words; *w; w++) {
+        strcat(all, *w);
+        strcat(all, "|");
+    }
+    assert_string_equal(all, joined);
+    strv_free(words);
+}
+
+static void test_split(void **state)
+{
+    (void)state;
+    check_split("", "");
+    check_split("  -p 80\t--name  x ", "-p|80|--name|x|");
+    check_split("'a b' \"c d\"e f\\ g", "a b|c de|f g|");
+    check_split("\"a\\\"b\" 'a\\b' \"\\n\" ''", "a\"b|a\\b|\\n||");
+    assert_null(value_split("a 'b"));
+    assert_null(value_split("a\\"));
+}
+
+static void test_suggestions(void **state)
+{
+    (void)state;
+    assert_string_equal(option_suggest("instance"), "instances");
+    assert_string_equal(option_suggest("scirpt"), "script");
+    assert_string_equal(option_suggest("kill-timeout"), "kill_timeout");
+    assert_string_equal(option_suggest("wach"), "watch");
+    assert_null(option_suggest("zzz"));
+    assert_null(option_suggest("flavour"));
+    assert_int_equal(suggest_distance("abcd", "abdc"), 1);
+    assert_int_equal(suggest_distance("", "abc"), 3);
+}
+
+static void test_secrets(void **state)
+{
+    (void)state;
+    assert_true(env_name_is_secret("API_KEY"));
+    assert_true(env_name_is_secret("github_token"));
+    assert_true(env_name_is_secret("DB_PASSWORD"));
+    assert_true(env_name_is_secret("MYSQL_PWD"));
+    assert_true(env_name_is_secret("AWS_SECRET_ACCESS_KEY"));
+    assert_true(env_name_is_secret("DATABASE_URL"));
+    assert_false(env_name_is_secret("PWD"));
+    assert_false(env_name_is_secret("PATH"));
+    assert_false(env_name_is_secret("NODE_ENV"));
+    assert_false(env_name_is_secret("PORT"));
+    assert_false(env_name_is_secret("SSH_AUTH_SOCK"));
+}
+
+static void test_env(void **state)
+{
+    char **env = NULL;
+    static char *const callers[] = {
+        "A=1", "NODE_CHANNEL_FD=3", "LISTEN_FDS=1", "PM_RUN_ID=x.1", "LISTEN_FDSX=1", "=odd", "odd", NULL};
+    struct err e;
+    static const char file[] =
+        "# c\n\nexport A=1 # note\nB = \"two\\nlines\"\nC='a\\b#c'\nD=\nE=x#y\r\nF=last";
+
+    (void)state;
+    env_set(&env, "A", "1");
+    env_set(&env, "AB", "2");
+    env_set(&env, "A", "3");
+    assert_string_equal(env_get(env, "A"), "3");
+    assert_string_equal(env_get(env, "AB"), "2");
+    assert_null(env_get(env, "B"));
+    env_unset(env, "A");
+    assert_null(env_get(env, "A"));
+    assert_int_equal(strv_len(env), 1);
+    strv_free(env);
+    assert_null(env_get(NULL, "A"));
+
+    env = env_inherit(callers);
+    assert_int_equal(strv_len(env), 2);
+    assert_string_equal(env_get(env, "LISTEN_FDSX"), "1");
+    strv_free(env);
+
+    env = NULL;
+    assert_int_equal(env_apply_file_text(&env, file, strlen(file), &e), 0);
+    assert_string_equal(env_get(env, "A"), "1");
+    assert_string_equal(env_get(env, "B"), "two\nlines");
+    assert_string_equal(env_get(env, "C"), "a\\b#c");
+    assert_string_equal(env_get(env, "D"), "");
+    assert_string_equal(env_get(env, "E"), "x#y");
+    assert_string_equal(env_get(env, "F"), "last");
+    assert_true(env_apply_file_text(&env, "A=1\nnonsense\n", 13, &e) < 0);
+    assert_string_equal(e.msg, "line 2: expected NAME=value");
+    assert_true(env_apply_file_text(&env, "A=\"x\n", 5, &e) < 0);
+    strv_free(env);
+}
+
+static void test_env_json(void **state)
+{
+    static char *const base[] = {"A=1", "B=2", "C=3", NULL};
+    char **env = strv_dup(base), **merged = strv_dup(base);
+    json_t *diff;
+    struct err e;
+
+    (void)state;
+    env_set(&env, "B", "\xff raw");
+    env_unset(env, "C");
+    env_set(&env, "D", "é");
+    diff = env_diff_to_json(base, env);
+    assert_int_equal(json_object_size(diff), 3);
+    assert_int_equal(env_merge_json(&merged, diff, &e), 0);
+    assert_string_equal(env_get(merged, "A"), "1");
+    assert_string_equal(env_get(merged, "B"), "\xff raw");
+    assert_null(env_get(merged, "C"));
+    assert_string_equal(env_get(merged, "D"), "é");
+    json_object_set_new(diff, "E", json_integer(1));
+    assert_true(env_merge_json(&merged, diff, &e) < 0);
+    json_decref(diff);
+    strv_free(env);
+    strv_free(merged);
+}
+
+static struct app_spec *full_spec(void)
+{
+    struct app_spec *s = app_spec_new();
+
+    s->name = xstrdup("api");
+    s->script = xstrdup("/srv/caf\xe9/api.js"); /* Latin-1: a legal path, not legal JSON */
+    s->cwd = xstrdup("/srv");
+    strv_push(&s->args, xstrdup("--port"));
+    strv_push(&s->args, xstrdup(""));
+    env_set(&s->env, "PATH", "/bin");
+    env_set(&s->env, "RAW", "\xfe\xff");
+    s->stop_exit_codes = (struct int_list){.v = xcalloc(2, sizeof(int)), .n = 2};
+    s->stop_exit_codes.v[1] = 143;
+    s->merge_logs_set = true;
+    s->kill_timeout = 5;
+    s->log_type = xstrdup("json");
+    return s;
+}
+
+static void test_wire(void **state)
+{
+    struct app_spec *s = full_spec(), *copy = app_spec_dup(s), *back;
+    json_t *a, *b;
+    struct err e = {0};
+
+    (void)state;
+    a = app_spec_to_json(copy);
+    app_spec_free(copy);
+    assert_null(json_object_get(a, "namespace")); /* defaults are left out */
+    assert_null(json_object_get(a, "treekill"));
+    assert_true(json_is_false(json_object_get(a, "merge_logs")));
+    back = app_spec_from_json(a, &e);
+    if (!back)
+        fail_msg("%s", e.msg);
+    assert_string_equal(back->script, s->script);
+    assert_string_equal(env_get(back->env, "RAW"), "\xfe\xff");
+    assert_int_equal(strv_len(back->args), 2);
+    assert_int_equal(back->stop_exit_codes.v[1], 143);
+    assert_true(back->merge_logs_set);
+    assert_int_equal(back->kill_timeout, 5);
+    b = app_spec_to_json(back);
+    assert_true(json_equal(a, b));
+    json_decref(a);
+    json_decref(b);
+    app_spec_free(back);
+    app_spec_free(s);
+}
+
+/* The good app with one key replaced (null text: removed) must be refused with this message. */
+static void refuse(const char *key, const char *value, const char *part)
+{
+    struct app_spec *s = full_spec(), *bad;
+    json_t *j = app_spec_to_json(s);
+    struct err e = {0};
+
+    if (value)
+        json_object_set_new(j, key, json_loads(value, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL));
+    else
+        json_object_del(j, key);
+    bad = app_spec_from_json(j, &e);
+    assert_null(bad);
+    if (!strstr(e.msg, part))
+        fail_msg("%s: expected %s, got %s", key, part, e.msg);
+    json_decref(j);
+    app_spec_free(s);
+}
+
+static void test_wire_refuses(void **state)
+{
+    json_t *list = json_array();
+    struct err e;
+
+    (void)state;
+    refuse("name", NULL, "name: is missing");
+    refuse("name", "null", "name: is missing");
+    refuse("name", "\"\"", "name: must not be empty");
+    refuse("name", "\"a/b\"", "must not contain \"/\"");
+    refuse("name", "\"a\\nb\"", "control characters");
+    refuse("name", "\"a\\u0000b\"", "expected a string");
+    refuse("name", "\"..\"", "must not be");
+    refuse("name", "5", "expected a string");
+    refuse("name", "{\"base64\":\"/w==\"}", "not valid UTF-8");
+    refuse("name", "{\"base64\":\"/w=\"}", "expected a string");
+    refuse("script", NULL, "script: is missing");
+    refuse("script", "\"api.js\"", "absolute");
+    refuse("script", "\"\"", "must not be empty");
+    refuse("cwd", "\"..\"", "absolute");
+    refuse("namespace", "null", "is missing");
+    refuse("exec_mode", "\"thread\"", "expected \"fork\" or \"cluster\"");
+    refuse("instances", "0", "at least 1");
+    refuse("instances", "100000", "at most");
+    refuse("instances", "1.5", "whole number");
+    refuse("min_uptime", "99", "at least 100 ms");
+    refuse("kill_timeout", "\"1s\"", "whole number");
+    refuse("kill_timeout", "-1", "at least 0");
+    refuse("stop_signal", "65", "at most 64");
+    refuse("autorestart", "1", "true or false");
+    refuse("args", "\"x\"", "list of strings");
+    refuse("args", "[1]", "entry 1");
+    refuse("args", "[\"a\\u0000\"]", "entry 1");
+    refuse("stop_exit_codes", "[256]", "0 to 255");
+    refuse("env", "[]", "object");
+    refuse("env", "{\"A=B\":\"1\"}", "must not contain \"=\"");
+    refuse("env", "{\"\":\"1\"}", "must not be empty");
+    refuse("env", "{\"A\":null}", "not a string");
+    refuse("env", "{\"A\":\"x\\u0000\"}", "not a string");
+    refuse("out_file", "\"logs/x\"", "absolute");
+    refuse("instance_var", "\"A=B\"", "must not contain");
+    refuse("port", "80", "config files only");
+    refuse("interpreter", "\"node\"", "unknown key");
+    refuse("nonsense", "1", "unknown key");
+    assert_null(app_spec_from_json(list, &e));
+    assert_null(app_spec_from_json(NULL, &e));
+    json_decref(list);
+}
+
+static void test_set_text(void **state)
+{
+    struct app_spec *s = app_spec_new();
+    struct err e;
+
+    (void)state;
+    assert_int_equal(option_set_text(option_find("kill_timeout"), s, "2s", &e), 0);
+    assert_int_equal(s->kill_timeout, 2000);
+    assert_int_equal(option_set_text(option_find("stop_exit_codes"), s, "0, 3", &e), 0);
+    assert_int_equal(s->stop_exit_codes.n, 2);
+    assert_int_equal(option_set_text(option_find("node_args"), s, "--a 'b c'", &e), 0);
+    assert_string_equal(s->interpreter_args[1], "b c");
+    assert_int_equal(option_set_text(option_find("merge_logs"), s, "true", &e), 0);
+    assert_true(s->merge_logs && s->merge_logs_set);
+    assert_int_equal(option_set_text(option_find("instances"), s, "max", &e), 0);
+    assert_int_equal(s->instances, 0);
+    assert_int_equal(option_set_text(option_find("exec_mode"), s, "cluster_mode", &e), 0);
+    assert_string_equal(s->exec_mode, "cluster");
+    assert_int_equal(option_set_text(option_find("out_file"), s, "NULL", &e), 0);
+    assert_string_equal(s->out_file, "/dev/null");
+    assert_true(option_set_text(option_find("kill_timeout"), s, "soon", &e) < 0);
+    assert_non_null(strstr(e.msg, "found \"soon\""));
+    assert_true(option_set_text(option_find("env"), s, "A=1", &e) < 0);
+    app_spec_free(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_table_is_sound), cmocka_unit_test(test_foreign_keys),
+        cmocka_unit_test(test_defaults),       cmocka_unit_test(test_durations),
+        cmocka_unit_test(test_sizes),          cmocka_unit_test(test_signals),
+        cmocka_unit_test(test_split),          cmocka_unit_test(test_suggestions),
+        cmocka_unit_test(test_secrets),        cmocka_unit_test(test_env),
+        cmocka_unit_test(test_env_json),       cmocka_unit_test(test_wire),
+        cmocka_unit_test(test_wire_refuses),   cmocka_unit_test(test_set_text),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
