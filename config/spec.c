@@ -1,0 +1,334 @@
+/* struct app_spec as a whole: each function walks the option table and knows no key by name. */
+#include "config/spec.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/err.h"
+#include "common/mem.h"
+#include "config/checks.h"
+#include "config/env.h"
+#include "config/options.h"
+#include "config/text_json.h"
+
+static bool *given_flag(const struct option_row *o, struct app_spec *s)
+{
+    return o->given_offset ? (bool *)((char *)s + o->given_offset) : NULL;
+}
+
+static void set_default(const struct option_row *o, struct app_spec *s)
+{
+    void *field = option_field(o, s);
+
+    switch (o->store) {
+    case STORE_STRING:
+        *(char **)field = xstrdup(o->def_text);
+        break;
+    case STORE_INT:
+        *(int64_t *)field = o->def;
+        break;
+    case STORE_BOOL:
+        *(bool *)field = o->def != 0;
+        break;
+    case STORE_STRV:
+    case STORE_ENV:
+        *(char ***)field = strv_dup(NULL);
+        break;
+    case STORE_NONE:
+    case STORE_INT_LIST: /* empty, as calloc left it */
+        break;
+    }
+}
+
+struct app_spec *app_spec_new(void)
+{
+    size_t n;
+    const struct option_row *rows = options(&n);
+    struct app_spec *s = xcalloc(1, sizeof(*s));
+
+    for (size_t i = 0; i < n; i++)
+        set_default(&rows[i], s);
+    return s;
+}
+
+static void free_field(const struct option_row *o, struct app_spec *s)
+{
+    void *field = option_field(o, s);
+
+    switch (o->store) {
+    case STORE_STRING:
+        free(*(char **)field);
+        break;
+    case STORE_STRV:
+    case STORE_ENV:
+        strv_free(*(char ***)field);
+        break;
+    case STORE_INT_LIST:
+        free(((struct int_list *)field)->v);
+        break;
+    case STORE_NONE:
+    case STORE_INT:
+    case STORE_BOOL:
+        break;
+    }
+}
+
+void app_spec_free(struct app_spec *s)
+{
+    size_t n;
+    const struct option_row *rows = options(&n);
+
+    if (!s)
+        return;
+    for (size_t i = 0; i < n; i++)
+        free_field(&rows[i], s);
+    free(s);
+}
+
+static void dup_field(const struct option_row *o, struct app_spec *s)
+{
+    void *field = option_field(o, s);
+    struct int_list *list;
+    int *copy;
+
+    switch (o->store) {
+    case STORE_STRING:
+        *(char **)field = xstrdup(*(char **)field);
+        break;
+    case STORE_STRV:
+    case STORE_ENV:
+        *(char ***)field = strv_dup(*(char ***)field);
+        break;
+    case STORE_INT_LIST:
+        list = field;
+        copy = list->n ? xcalloc(list->n, sizeof(int)) : NULL;
+        if (copy)
+            memcpy(copy, list->v, list->n * sizeof(int));
+        list->v = copy;
+        break;
+    case STORE_NONE:
+    case STORE_INT:
+    case STORE_BOOL:
+        break;
+    }
+}
+
+struct app_spec *app_spec_dup(const struct app_spec *s)
+{
+    size_t n;
+    const struct option_row *rows = options(&n);
+    struct app_spec *copy = xmalloc(sizeof(*copy));
+
+    *copy = *s;
+    for (size_t i = 0; i < n; i++)
+        dup_field(&rows[i], copy);
+    return copy;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static json_t *strv_to_json(char *const *v)
+{
+    json_t *list = json_array();
+
+    for (; v && *v; v++)
+        json_array_append_new(list, text_to_json(*v));
+    return list;
+}
+
+/* NULL when the field has its default. */
+static json_t *field_to_json(const struct option_row *o, const struct app_spec *s)
+{
+    const void *field = option_field_const(o, s);
+    const bool *given = given_flag(o, (struct app_spec *)s);
+    const struct int_list *codes;
+    const char *text;
+    json_t *list;
+
+    switch (o->store) {
+    case STORE_STRING:
+        text = *(char *const *)field;
+        if (same_text(text, o->def_text))
+            return NULL;
+        return text ? text_to_json(text) : json_null();
+    case STORE_INT:
+        return *(const int64_t *)field == o->def ? NULL : json_integer(*(const int64_t *)field);
+    case STORE_BOOL:
+        if (*(const bool *)field == (o->def != 0) && !(given && *given))
+            return NULL;
+        return json_boolean(*(const bool *)field);
+    case STORE_STRV:
+        return strv_len(*(char *const *const *)field) ? strv_to_json(*(char *const *const *)field) : NULL;
+    case STORE_ENV:
+        return env_to_json(*(char *const *const *)field);
+    case STORE_INT_LIST:
+        codes = field;
+        if (!codes->n)
+            return NULL;
+        list = json_array();
+        for (unsigned i = 0; i < codes->n; i++)
+            json_array_append_new(list, json_integer(codes->v[i]));
+        return list;
+    case STORE_NONE:
+        break;
+    }
+    return NULL;
+}
+
+json_t *app_spec_to_json(const struct app_spec *s)
+{
+    size_t n;
+    const struct option_row *rows = options(&n);
+    json_t *object = json_object();
+
+    for (size_t i = 0; i < n; i++) {
+        json_t *value = field_to_json(&rows[i], s);
+
+        if (value)
+            json_object_set_new(object, rows[i].name, value);
+    }
+    return object;
+}
+
+static int strv_from_json(const json_t *value, char ***out, struct err *e)
+{
+    size_t n = json_array_size(value);
+    char **v;
+
+    if (!json_is_array(value))
+        return err_set(e, -EINVAL, "expected a list of strings");
+    v = xcalloc(n + 1, sizeof(char *));
+    for (size_t i = 0; i < n; i++) {
+        v[i] = text_from_json(json_array_get(value, i));
+        if (!v[i]) {
+            strv_free(v);
+            return err_set(e, -EINVAL, "entry %zu is not a string", i + 1);
+        }
+    }
+    strv_free(*out);
+    *out = v;
+    return 0;
+}
+
+/* Keys of one object differ, so entries are filled in without a search for an older one of the same name. */
+static int env_from_json(const json_t *value, char ***out, struct err *e)
+{
+    char **v;
+    size_t n = 0;
+    const char *name;
+    json_t *item;
+
+    if (!json_is_object(value))
+        return err_set(e, -EINVAL, "expected an object of strings");
+    v = xcalloc(json_object_size(value) + 1, sizeof(char *));
+    json_object_foreach((json_t *)value, name, item)
+    {
+        _cleanup_free_ char *text = text_from_json(item);
+        int r = check_env_name(name, e);
+
+        if (r == 0 && !text)
+            r = err_set(e, -EINVAL, "the variable %.100s is not a string", name);
+        if (r < 0) {
+            strv_free(v);
+            return r;
+        }
+        v[n++] = xasprintf("%s=%s", name, text);
+    }
+    strv_free(*out);
+    *out = v;
+    return 0;
+}
+
+static int ints_from_json(const json_t *value, struct int_list *out, struct err *e)
+{
+    size_t n = json_array_size(value);
+
+    if (!json_is_array(value) || n > 256)
+        return err_set(e, -EINVAL, "expected a list of at most 256 numbers");
+    free(out->v);
+    *out = (struct int_list){.v = n ? xcalloc(n, sizeof(int)) : NULL};
+    for (size_t i = 0; i < n; i++) {
+        const json_t *item = json_array_get(value, i);
+
+        if (!json_is_integer(item) || json_integer_value(item) < 0 || json_integer_value(item) > 255)
+            return err_set(e, -EINVAL, "expected numbers from 0 to 255");
+        out->v[out->n++] = (int)json_integer_value(item);
+    }
+    return 0;
+}
+
+static int field_from_json(const struct option_row *o, struct app_spec *s, const json_t *value, struct err *e)
+{
+    void *field = option_field(o, s);
+    char *text;
+
+    switch (o->store) {
+    case STORE_STRING:
+        text = json_is_null(value) ? NULL : text_from_json(value);
+        if (!text && !json_is_null(value))
+            return err_set(e, -EINVAL, "expected a string");
+        free(*(char **)field);
+        *(char **)field = text;
+        return 0;
+    case STORE_INT:
+        if (!json_is_integer(value))
+            return err_set(e, -EINVAL, "expected a whole number");
+        *(int64_t *)field = json_integer_value(value);
+        return 0;
+    case STORE_BOOL:
+        if (!json_is_boolean(value))
+            return err_set(e, -EINVAL, "expected true or false");
+        *(bool *)field = json_is_true(value);
+        if (o->given_offset)
+            *given_flag(o, s) = true;
+        return 0;
+    case STORE_STRV:
+        return strv_from_json(value, field, e);
+    case STORE_ENV:
+        return env_from_json(value, field, e);
+    case STORE_INT_LIST:
+        return ints_from_json(value, field, e);
+    case STORE_NONE:
+        break;
+    }
+    return err_set(e, -EINVAL, "this key is for config files only");
+}
+
+static int fields_from_json(struct app_spec *s, const json_t *j, struct err *e)
+{
+    const struct option_row *o;
+    const char *key;
+    json_t *value;
+    int r;
+
+    json_object_foreach((json_t *)j, key, value)
+    {
+        o = option_by_name(key);
+        if (!o)
+            return err_set(e, -EINVAL, "unknown key \"%.100s\"", key);
+        r = field_from_json(o, s, value, e);
+        if (r < 0)
+            return err_wrap(e, "%s", o->name), r;
+    }
+    return app_spec_validate(s, e);
+}
+
+struct app_spec *app_spec_from_json(const json_t *j, struct err *e)
+{
+    struct app_spec *s;
+
+    if (!json_is_object(j)) {
+        err_set(e, -EINVAL, "an app must be an object");
+        return NULL;
+    }
+    s = app_spec_new();
+    if (fields_from_json(s, j, e) < 0) {
+        app_spec_free(s);
+        return NULL;
+    }
+    return s;
+}

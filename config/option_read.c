@@ -1,0 +1,283 @@
+#include "config/option_read.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/err.h"
+#include "common/mem.h"
+#include "config/values.h"
+
+#define KIND(k) (1u << (k))
+#define TEXTS   (KIND(TREE_STRING) | KIND(TREE_INT) | KIND(TREE_FLOAT)) /* `name: 1.10` is meant as text */
+#define NUMBERS (KIND(TREE_INT) | KIND(TREE_STRING))
+
+/* Which kinds of values a type takes, and the words for it in "expected ...". */
+static const struct {
+    unsigned kinds;
+    const char *expected;
+} types[OPT_TYPE_COUNT] = {
+    [OPT_STRING] = {TEXTS, "text"},
+    [OPT_ENUM] = {KIND(TREE_STRING), "one of a few words"},
+    [OPT_BOOL] = {KIND(TREE_BOOL), "true or false"},
+    [OPT_INT] = {KIND(TREE_INT), "a whole number"},
+    [OPT_DURATION] = {NUMBERS, "a duration such as \"500ms\", \"10s\", \"2m\", \"2h\", or a number of ms"},
+    [OPT_SIZE] = {NUMBERS, "a size such as \"512K\", \"100M\", \"1G\", or a number of bytes"},
+    [OPT_SIGNAL] = {NUMBERS, "a signal such as SIGTERM, or its number"},
+    [OPT_INSTANCES] = {NUMBERS, "a whole number or \"max\""},
+    [OPT_WORDS] = {TEXTS | KIND(TREE_LIST), "text or a list of texts"},
+    [OPT_EXIT_CODES] = {KIND(TREE_INT) | KIND(TREE_LIST), "an exit code or a list of them"},
+    [OPT_PATH] = {TEXTS, "a path"},
+    [OPT_LOG_PATH] = {TEXTS, "a path"},
+    [OPT_USER] = {NUMBERS, "a name or a number"},
+    [OPT_PORT] = {NUMBERS, "a port number"},
+    [OPT_ENV] = {KIND(TREE_MAP), "a mapping of variables"},
+    [OPT_ANY] = {~0u, "anything"},
+};
+
+const char *opt_type_expected(enum opt_type type)
+{
+    return types[type].expected;
+}
+
+const char *option_expected(const struct option_row *o, char out[EXPECTED_MAX])
+{
+    size_t n = 0;
+
+    if (o->type != OPT_ENUM)
+        return opt_type_expected(o->type);
+    for (const char *const *word = o->words; *word && n < EXPECTED_MAX; word++)
+        n += (size_t)snprintf(out + n, EXPECTED_MAX - n, "%s\"%s\"", word == o->words ? "" : " or ", *word);
+    return out;
+}
+
+/* Kinds of numbers that are not stored as they are read. -EDOM: the text is not of the type at all. */
+static int parse_number(const struct option_row *o, const char *text, int64_t *n, struct err *e)
+{
+    bool ok = false;
+
+    switch (o->type) {
+    case OPT_DURATION:
+        ok = value_duration(text, n);
+        break;
+    case OPT_SIZE:
+        ok = value_size(text, n);
+        break;
+    case OPT_SIGNAL:
+        ok = value_signal(text, n);
+        break;
+    case OPT_INSTANCES:
+        if (strcmp(text, "max") == 0) {
+            *n = 0;
+            return 0;
+        }
+        ok = value_int(text, n);
+        if (ok && *n <= 0) /* counted from the number of CPUs when the app is resolved */
+            return *n >= -o->max ? 0 : err_set(e, -EINVAL, "must be at least %lld", (long long)-o->max);
+        break;
+    default:
+        ok = value_int(text, n);
+    }
+    return ok ? option_check_int(o, *n, e) : -EDOM;
+}
+
+static int set_number(const struct option_row *o, struct app_spec *s, const char *text, struct err *e)
+{
+    int64_t n = 0;
+    int r = parse_number(o, text, &n, e);
+
+    if (r == 0 && o->store == STORE_INT)
+        *(int64_t *)option_field(o, s) = n;
+    return r;
+}
+
+static int set_string(const struct option_row *o, struct app_spec *s, const char *text, struct err *e)
+{
+    _cleanup_free_ char *copy = xstrdup(text);
+    size_t len = strlen(copy);
+    char *old;
+    int r;
+
+    if (o->type == OPT_ENUM && len > 5 && strcmp(copy + len - 5, "_mode") == 0)
+        copy[len - 5] =
+            '\0'; /* PM2 shows the modes as fork_mode and cluster_mode, so people write them too */
+    if (o->type == OPT_LOG_PATH && strcmp(copy, "NULL") == 0) {
+        free(copy);
+        copy = xstrdup("/dev/null");
+    }
+    r = option_check_text(o, copy, e);
+    if (r == 0 && o->store == STORE_STRING) {
+        old = *(char **)option_field(o, s);
+        *(char **)option_field(o, s) = copy;
+        copy = old;
+    }
+    return r;
+}
+
+static int set_words(const struct option_row *o, struct app_spec *s, const char *text, struct err *e)
+{
+    char **words = value_split(text);
+
+    if (!words)
+        return err_set(e, -EINVAL, "a quote or backslash is left open");
+    strv_free(*(char ***)option_field(o, s));
+    *(char ***)option_field(o, s) = words;
+    return 0;
+}
+
+static void push_code(struct int_list *list, int code)
+{
+    list->v = xrealloc(list->v, (list->n + 1) * sizeof(int));
+    list->v[list->n++] = code;
+}
+
+static int set_exit_codes(const struct option_row *o, struct app_spec *s, const char *text, struct err *e)
+{
+    _cleanup_free_ char *copy = xstrdup(text);
+    struct int_list codes = {0}, *field = option_field(o, s);
+    char *rest = copy, *word;
+    int64_t n = 0;
+    int r = 0;
+
+    while (r == 0 && (word = strsep(&rest, ", ")) != NULL) {
+        if (!*word)
+            continue;
+        r = value_int(word, &n) ? option_check_int(o, n, e) : -EDOM;
+        if (r == 0)
+            push_code(&codes, (int)n);
+    }
+    if (r == 0) {
+        struct int_list old = *field;
+
+        *field = codes;
+        codes = old;
+    }
+    free(codes.v);
+    return r;
+}
+
+/* 0, -EINVAL with a message, or -EDOM without one when the text is not of the type. */
+static int set_text(const struct option_row *o, struct app_spec *s, const char *text, struct err *e)
+{
+    switch (o->type) {
+    case OPT_STRING:
+    case OPT_ENUM:
+    case OPT_PATH:
+    case OPT_LOG_PATH:
+    case OPT_USER:
+        return set_string(o, s, text, e);
+    case OPT_INT:
+    case OPT_DURATION:
+    case OPT_SIZE:
+    case OPT_SIGNAL:
+    case OPT_INSTANCES:
+    case OPT_PORT:
+        return set_number(o, s, text, e);
+    case OPT_BOOL:
+        if (strcasecmp(text, "true") != 0 && strcasecmp(text, "false") != 0)
+            return -EDOM;
+        if (o->store == STORE_BOOL)
+            *(bool *)option_field(o, s) = strcasecmp(text, "true") == 0;
+        if (o->given_offset)
+            *(bool *)((char *)s + o->given_offset) = true;
+        return 0;
+    case OPT_WORDS:
+        return set_words(o, s, text, e);
+    case OPT_EXIT_CODES:
+        return set_exit_codes(o, s, text, e);
+    case OPT_ANY:
+        return 0;
+    case OPT_ENV:
+    case OPT_TYPE_COUNT:
+        break;
+    }
+    return -EDOM;
+}
+
+int option_set_text(const struct option_row *o, struct app_spec *s, const char *text, struct err *e)
+{
+    char quoted[QUOTE_MAX], expected[EXPECTED_MAX];
+    int r = set_text(o, s, text, e);
+
+    if (r != -EDOM)
+        return r;
+    return err_set(e, -EINVAL, "expected %s, found %s", option_expected(o, expected),
+                   diag_quote(quoted, text));
+}
+
+static void wrong_kind(const struct option_row *o, const char *key, const struct tree_node *found,
+                       struct diag *d)
+{
+    char scratch[QUOTE_MAX + 16], expected[EXPECTED_MAX];
+
+    diag_error(d, found->line, found->col, "%s: expected %s, found %s", key, option_expected(o, expected),
+               tree_describe(found, scratch));
+}
+
+static bool read_word_list(const struct option_row *o, struct app_spec *s, const struct tree_node *list,
+                           struct diag *d)
+{
+    char **words = xcalloc(list->count + 1, sizeof(char *));
+    size_t n = 0;
+
+    for (const struct tree_node *item = list->first; item; item = item->next) {
+        if (!tree_is_scalar(item) || item->kind == TREE_NULL) {
+            wrong_kind(o, list->key, item, d);
+            strv_free(words);
+            return false;
+        }
+        words[n++] = xstrdup(item->text);
+    }
+    strv_free(*(char ***)option_field(o, s));
+    *(char ***)option_field(o, s) = words;
+    return true;
+}
+
+static bool read_code_list(const struct option_row *o, struct app_spec *s, const struct tree_node *list,
+                           struct diag *d)
+{
+    struct int_list *field = option_field(o, s);
+    struct err e;
+    int64_t code;
+
+    if (list->count > 256) {
+        diag_error(d, list->line, list->col, "%s: more than 256 exit codes", list->key);
+        return false;
+    }
+    for (const struct tree_node *item = list->first; item; item = item->next) {
+        /* PM2's users write them in quotes too. */
+        if (!(KIND(item->kind) & NUMBERS) || !value_int(item->text, &code)) {
+            wrong_kind(o, list->key, item, d);
+            return false;
+        }
+        if (option_check_int(o, code, &e) < 0) {
+            diag_error(d, item->line, item->col, "%s: %s", list->key, e.msg);
+            return false;
+        }
+        push_code(field, (int)code);
+    }
+    return true;
+}
+
+bool option_read(const struct option_row *o, struct app_spec *s, const struct tree_node *value,
+                 struct diag *d)
+{
+    struct err e = {0};
+    int r;
+
+    if (!(types[o->type].kinds & KIND(value->kind))) {
+        wrong_kind(o, value->key, value, d);
+        return false;
+    }
+    if (o->type == OPT_ENV || o->type == OPT_ANY)
+        return true;
+    if (value->kind == TREE_LIST)
+        return o->type == OPT_WORDS ? read_word_list(o, s, value, d) : read_code_list(o, s, value, d);
+    r = set_text(o, s, value->text, &e);
+    if (r == -EDOM || (r < 0 && o->type == OPT_ENUM))
+        wrong_kind(o, value->key, value, d);
+    else if (r < 0)
+        diag_error(d, value->line, value->col, "%s: %s", value->key, e.msg);
+    return r == 0;
+}

@@ -1,0 +1,352 @@
+#include "config/options.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#include "common/err.h"
+#include "common/mem.h"
+#include "config/checks.h"
+#include "config/suggest.h"
+
+#define YEAR_MS 31536000000
+
+#define FIELD(member)     offsetof(struct app_spec, member)
+#define STR(t, member)    .type = (t), .store = STORE_STRING, .offset = FIELD(member)
+#define BOOL(member)      .type = OPT_BOOL, .store = STORE_BOOL, .offset = FIELD(member), .max = 1
+#define NUMBER(t, member) .type = (t), .store = STORE_INT, .offset = FIELD(member)
+#define WORDS(member)     .type = OPT_WORDS, .store = STORE_STRV, .offset = FIELD(member)
+#define MS(member)        NUMBER(OPT_DURATION, member), .unit = "ms", .max = YEAR_MS
+#define FILE_ONLY(t)      .type = (t), .store = STORE_NONE
+
+static const char *const exec_modes[] = {"fork", "cluster", NULL};
+static const char *const log_types[] = {"json", NULL};
+
+static const struct option_row rows[] = {
+    {.name = "name",
+     STR(OPT_STRING, name),
+     .required = true,
+     .check = check_app_name,
+     .needs = NEEDS_NOTHING,
+     .help = "Name of the app; by default the script's base name without its extension."},
+    {.name = "namespace",
+     STR(OPT_STRING, ns),
+     .def_text = "default",
+     .required = true,
+     .check = check_app_name,
+     .needs = NEEDS_NOTHING,
+     .help = "Group of apps that commands can name together."},
+    {.name = "script",
+     .aliases = {"exec", "cmd", "command"},
+     STR(OPT_PATH, script),
+     .required = true,
+     .needs = NEEDS_RELOAD,
+     .help = "Program or script to run, a program on PATH, or a command line in one string."},
+    {.name = "cwd",
+     STR(OPT_PATH, cwd),
+     .required = true,
+     .needs = NEEDS_RELOAD,
+     .help = "Working folder; by default the caller's, for a config file the folder of the file."},
+    {.name = "args",
+     WORDS(args),
+     .needs = NEEDS_RELOAD,
+     .help = "Arguments of the script: a list, or one string that is split at blanks outside quotes."},
+    {.name = "exec_interpreter",
+     .aliases = {"interpreter"},
+     STR(OPT_STRING, interpreter),
+     .check = check_word,
+     .needs = NEEDS_RELOAD,
+     .help =
+         "Program that runs the script; by default chosen from the extension; none runs the file itself."},
+    {.name = "node_args",
+     .aliases = {"interpreter_args"},
+     WORDS(interpreter_args),
+     .needs = NEEDS_RELOAD,
+     .help = "Arguments of the interpreter, before the script."},
+    {.name = "instances",
+     NUMBER(OPT_INSTANCES, instances),
+     .min = 1,
+     .max = 4096,
+     .def = 1,
+     .needs = NEEDS_NOTHING,
+     .help = "Number of processes; max or 0 means one a CPU, -1 one less than that."},
+    {.name = "exec_mode",
+     STR(OPT_ENUM, exec_mode),
+     .words = exec_modes,
+     .def_text = "fork",
+     .required = true,
+     .needs = NEEDS_RESTART,
+     .help = "fork: independent processes; cluster: processes that share listening sockets."},
+    {.name = "env",
+     .type = OPT_ENV,
+     .store = STORE_ENV,
+     .offset = FIELD(env),
+     .needs = NEEDS_RELOAD,
+     .help = "Environment variables over the caller's; null removes one. "
+             "env_<name> is added with --env <name>."},
+    {.name = "env_file",
+     FILE_ONLY(OPT_PATH),
+     .needs = NEEDS_RELOAD,
+     .help = "File of NAME=value lines, between the caller's environment and env."},
+    {.name = "port",
+     FILE_ONLY(OPT_PORT),
+     .min = 0,
+     .max = 65535,
+     .needs = NEEDS_RELOAD,
+     .help = "Sets the variable PORT, over env and under env_<name>."},
+
+    {.name = "autostart",
+     BOOL(autostart),
+     .def = true,
+     .needs = NEEDS_NOTHING,
+     .help = "Start the app when it is added; false only adds it."},
+    {.name = "autorestart",
+     BOOL(autorestart),
+     .def = true,
+     .needs = NEEDS_NOTHING,
+     .help = "Start the app again whenever it ends by itself."},
+    {.name = "min_uptime",
+     MS(min_uptime),
+     .min = 100,
+     .def = 1000,
+     .needs = NEEDS_NOTHING,
+     .help = "A run that ends earlier counts as unstable."},
+    {.name = "max_restarts",
+     NUMBER(OPT_INT, max_restarts),
+     .max = 1000000000,
+     .def = 16,
+     .needs = NEEDS_NOTHING,
+     .help = "Unstable runs in a row after which the app is errored and left alone."},
+    {.name = "restart_delay",
+     MS(restart_delay),
+     .needs = NEEDS_NOTHING,
+     .help = "Wait before each automatic restart."},
+    {.name = "exp_backoff_restart_delay",
+     MS(exp_backoff_restart_delay),
+     .needs = NEEDS_NOTHING,
+     .help = "First wait before an automatic restart; it grows by half each time, up to 15 s; 0 is off."},
+    {.name = "stop_exit_codes",
+     .type = OPT_EXIT_CODES,
+     .store = STORE_INT_LIST,
+     .offset = FIELD(stop_exit_codes),
+     .max = 255,
+     .needs = NEEDS_NOTHING,
+     .help = "Exit codes after which the app is not started again."},
+
+    {.name = "kill_timeout",
+     MS(kill_timeout),
+     .def = 1600,
+     .needs = NEEDS_NOTHING,
+     .help = "Time between the stop signal and SIGKILL."},
+    {.name = "stop_signal",
+     NUMBER(OPT_SIGNAL, stop_signal),
+     .min = 1,
+     .max = 64,
+     .def = SIGINT,
+     .needs = NEEDS_NOTHING,
+     .help = "Signal that asks the app to stop: a name with or without SIG, or a number."},
+    {.name = "treekill",
+     BOOL(treekill),
+     .def = true,
+     .needs = NEEDS_NOTHING,
+     .help = "Stop all processes that the app has started; false stops only the first."},
+    {.name = "shutdown_with_message",
+     BOOL(shutdown_with_message),
+     .needs = NEEDS_NOTHING,
+     .help = "Ask a Node app to stop by the message 'shutdown' instead of the stop signal."},
+    {.name = "wait_ready",
+     BOOL(wait_ready),
+     .needs = NEEDS_RELOAD,
+     .help = "The app is online when it says so: the message 'ready' of Node, or READY=1 to NOTIFY_SOCKET."},
+    {.name = "listen_timeout",
+     MS(listen_timeout),
+     .min = 1,
+     .def = 3000,
+     .needs = NEEDS_NOTHING,
+     .help = "Time that an app with wait_ready has to become ready."},
+
+    {.name = "out_file",
+     .aliases = {"out", "output", "out_log"},
+     STR(OPT_LOG_PATH, out_file),
+     .needs = NEEDS_RESTART,
+     .help = "File for standard output; /dev/null for none."},
+    {.name = "error_file",
+     .aliases = {"error", "err", "err_file", "err_log"},
+     STR(OPT_LOG_PATH, error_file),
+     .needs = NEEDS_RESTART,
+     .help = "File for standard error; /dev/null for none."},
+    {.name = "log_file",
+     .aliases = {"log"},
+     STR(OPT_LOG_PATH, log_file),
+     .needs = NEEDS_RESTART,
+     .help = "One more file for both streams; true names it after the app."},
+    {.name = "merge_logs",
+     .aliases = {"combine_logs"},
+     BOOL(merge_logs),
+     .given_offset = FIELD(merge_logs_set),
+     .needs = NEEDS_RESTART,
+     .help = "All instances write to the same files; by default only where instances is not given."},
+    {.name = "disable_logs", BOOL(disable_logs), .needs = NEEDS_RESTART, .help = "Keep no logs of this app."},
+    {.name = "time",
+     BOOL(time),
+     .needs = NEEDS_NOTHING,
+     .help = "Put the time before each line in the files, as YYYY-MM-DDTHH:mm:ss."},
+    {.name = "log_date_format",
+     STR(OPT_STRING, log_date_format),
+     .check = check_word,
+     .needs = NEEDS_NOTHING,
+     .help = "The same in a format of one's own, such as YYYY-MM-DD HH:mm:ss Z."},
+    {.name = "log_type",
+     STR(OPT_ENUM, log_type),
+     .words = log_types,
+     .needs = NEEDS_NOTHING,
+     .help = "json: each line in the files is one JSON object."},
+    {.name = "pid_file",
+     .aliases = {"pid"},
+     STR(OPT_PATH, pid_file),
+     .needs = NEEDS_RESTART,
+     .help = "File that holds the pid while the app runs."},
+
+    {.name = "instance_var",
+     STR(OPT_STRING, instance_var),
+     .def_text = "NODE_APP_INSTANCE",
+     .required = true,
+     .check = check_env_name,
+     .needs = NEEDS_RELOAD,
+     .help = "Variable that tells an instance its number, from 0."},
+    {.name = "uid",
+     .aliases = {"user"},
+     STR(OPT_USER, uid),
+     .check = check_word,
+     .needs = NEEDS_RESTART,
+     .help = "User to run as, name or number; only root can use it."},
+    {.name = "gid",
+     STR(OPT_USER, gid),
+     .check = check_word,
+     .needs = NEEDS_RESTART,
+     .help = "Group to run as, name or number; by default the user's own."},
+};
+
+#define NODE_ONLY  "it is about tracing inside Node, which is not done here"
+#define HOSTED     "it is about PM2's hosted dashboard"
+#define NO_WINDOWS "it is about Windows"
+
+static const struct foreign_key foreign[] = {
+    {.name = "watch", .type = OPT_ANY},
+    {.name = "ignore_watch", .type = OPT_ANY},
+    {.name = "watch_delay", .type = OPT_DURATION},
+    {.name = "watch_options", .type = OPT_ANY},
+    {.name = "max_memory_restart", .type = OPT_SIZE},
+    {.name = "cron_restart", .aliases = {"cron"}, .type = OPT_ANY},
+    {.name = "filter_env", .type = OPT_ANY},
+    {.name = "increment_var", .type = OPT_STRING},
+    {.name = "append_env_to_name", .type = OPT_BOOL},
+    {.name = "name_prefix", .type = OPT_STRING},
+    {.name = "source_map_support", .type = OPT_ANY, .why = "give node_args: --enable-source-maps instead"},
+    {.name = "disable_source_map_support", .type = OPT_ANY, .why = "source maps are never switched on here"},
+    {.name = "kill_retry_time",
+     .type = OPT_ANY,
+     .why = "the end of a process is seen at once, without polling"},
+    {.name = "force", .type = OPT_ANY, .why = "the flag --force of the command does it"},
+    {.name = "write", .type = OPT_ANY, .why = "a config file is never written to"},
+    {.name = "execute_command", .type = OPT_ANY, .why = "a program is run as it is already"},
+    {.name = "post_update", .type = OPT_ANY, .why = "it belongs to PM2's pull command"},
+    {.name = "install_url", .type = OPT_ANY, .why = "it belongs to PM2's modules"},
+    {.name = "username", .type = OPT_ANY, .why = "it is found from the user that runs the app"},
+    {.name = "vizion", .type = OPT_ANY, .why = "it is about git data in PM2's list"},
+    {.name = "pmx", .type = OPT_ANY, .why = NODE_ONLY},
+    {.name = "automation", .type = OPT_ANY, .why = NODE_ONLY},
+    {.name = "trace", .type = OPT_ANY, .why = NODE_ONLY},
+    {.name = "disable_trace", .type = OPT_ANY, .why = NODE_ONLY},
+    {.name = "v8", .type = OPT_ANY, .why = NODE_ONLY},
+    {.name = "event_loop_inspector", .type = OPT_ANY, .why = NODE_ONLY},
+    {.name = "deep_monitoring", .type = OPT_ANY, .why = HOSTED},
+    {.name = "io", .type = OPT_ANY, .why = HOSTED},
+    {.name = "km_link", .type = OPT_ANY, .why = HOSTED},
+    {.name = "windows_hide", .type = OPT_ANY, .why = NO_WINDOWS},
+};
+
+const struct option_row *options(size_t *n)
+{
+    *n = ARRAY_LEN(rows);
+    return rows;
+}
+
+const struct foreign_key *foreign_keys(size_t *n)
+{
+    *n = ARRAY_LEN(foreign);
+    return foreign;
+}
+
+/* Walks the camelCase form of `name` along `key`: after an underscore the next letter is upper case. */
+static bool camel_matches(const char *name, const char *key)
+{
+    for (; *name; name++, key++) {
+        char want = *name;
+
+        if (want == '_' && name[1])
+            want = (char)toupper((unsigned char)*++name);
+        if (*key != want)
+            return false;
+    }
+    return *key == '\0';
+}
+
+bool option_key_matches(const char *name, const char *key)
+{
+    return strcmp(name, key) == 0 || camel_matches(name, key);
+}
+
+const struct option_row *option_find(const char *key)
+{
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if (option_key_matches(rows[i].name, key))
+            return &rows[i];
+        for (const char *const *alias = rows[i].aliases; *alias; alias++)
+            if (option_key_matches(*alias, key))
+                return &rows[i];
+    }
+    return NULL;
+}
+
+const struct option_row *option_by_name(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (strcmp(rows[i].name, name) == 0)
+            return &rows[i];
+    return NULL;
+}
+
+const struct foreign_key *foreign_key_find(const char *key)
+{
+    for (size_t i = 0; i < ARRAY_LEN(foreign); i++)
+        if (option_key_matches(foreign[i].name, key) ||
+            (foreign[i].aliases[0] && option_key_matches(foreign[i].aliases[0], key)))
+            return &foreign[i];
+    return NULL;
+}
+
+const char *option_suggest(const char *key)
+{
+    struct suggestion s = suggestion_start(key);
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        suggestion_offer(&s, rows[i].name);
+        for (const char *const *alias = rows[i].aliases; *alias; alias++)
+            suggestion_offer(&s, *alias);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(foreign); i++)
+        suggestion_offer(&s, foreign[i].name);
+    return s.best;
+}
+
+void *option_field(const struct option_row *o, struct app_spec *s)
+{
+    return (char *)s + o->offset;
+}
+
+const void *option_field_const(const struct option_row *o, const struct app_spec *s)
+{
+    return (const char *)s + o->offset;
+}

@@ -1,0 +1,115 @@
+/*
+ * The option table: every key that an app may have. Reading files, the wire form, defaults, validation and
+ * generated documentation all come from its rows; nothing else lists the keys.
+ */
+#ifndef PM_CONFIG_OPTIONS_H
+#define PM_CONFIG_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "config/spec.h"
+
+struct err;
+
+/* What a value may look like in a file. */
+enum opt_type {
+    OPT_STRING,
+    OPT_ENUM, /* one of `words` */
+    OPT_BOOL,
+    OPT_INT,
+    OPT_DURATION,   /* stored in ms */
+    OPT_SIZE,       /* stored in bytes */
+    OPT_SIGNAL,     /* stored as number */
+    OPT_INSTANCES,  /* a number, 0 or "max" for all CPUs, negative for all but n */
+    OPT_WORDS,      /* a list, or a string that is split at blanks */
+    OPT_EXIT_CODES, /* a number or a list of them */
+    OPT_PATH,       /* made absolute when the app is resolved */
+    OPT_LOG_PATH,   /* the same; "/dev/null" and "NULL" switch the file off */
+    OPT_USER,       /* name or number */
+    OPT_PORT,
+    OPT_ENV, /* a mapping of variables */
+    OPT_ANY, /* not looked at */
+    OPT_TYPE_COUNT
+};
+
+/* How a value lies in struct app_spec. */
+enum opt_store { STORE_NONE, STORE_STRING, STORE_INT, STORE_BOOL, STORE_STRV, STORE_ENV, STORE_INT_LIST };
+
+/* What a changed value needs before a running app has it. */
+enum opt_needs {
+    NEEDS_NOTHING, /* acts at once */
+    NEEDS_RELOAD,  /* a new child; a reload without a gap will do */
+    NEEDS_RESTART  /* the old child must be gone first */
+};
+
+#define OPT_ALIASES_MAX 4
+
+struct option_row {
+    const char *name; /* canonical: in jlist, on the wire, in the database */
+    const char *aliases[OPT_ALIASES_MAX + 1];
+    enum opt_type type;
+    enum opt_store store; /* STORE_NONE: only files have it (it acts through another field) */
+    size_t offset;        /* into struct app_spec, unless STORE_NONE */
+    size_t given_offset;  /* of a bool that says "set in the config"; 0 = there is none */
+    bool required;
+    int64_t min, max;         /* numbers, in base units */
+    int64_t def;              /* numbers and booleans */
+    const char *def_text;     /* strings; NULL = unset */
+    const char *unit;         /* of the base value, for documentation; NULL = none */
+    const char *const *words; /* OPT_ENUM */
+    int (*check)(const char *text,
+                 struct err *e); /* strings: more than type and length; NULL = nothing more */
+    enum opt_needs needs;
+    const char *help; /* one sentence */
+};
+
+const struct option_row *options(size_t *n); /* all rows */
+
+/*
+ * The row that a key of a file names: canonical, alias, or the camelCase form of either (killTimeout for
+ * kill_timeout). NULL when there is none.
+ */
+const struct option_row *option_find(const char *key);
+const struct option_row *option_by_name(const char *name); /* canonical names only */
+
+/* Keys of PM2 that have no row. */
+struct foreign_key {
+    const char *name;
+    const char *aliases[2];
+    enum opt_type type; /* the value is checked all the same; OPT_ANY = not */
+    const char *why;    /* NULL: it will act in a later version; else why it never will */
+};
+const struct foreign_key *foreign_keys(size_t *n);
+const struct foreign_key *foreign_key_find(const char *key);
+
+/* Is `key` this name or its camelCase form? */
+bool option_key_matches(const char *name, const char *key);
+
+/* The known key nearest to a mistyped one, or NULL when none is near. */
+const char *option_suggest(const char *key);
+
+/* The store's value of one row. */
+void *option_field(const struct option_row *o, struct app_spec *s);
+const void *option_field_const(const struct option_row *o, const struct app_spec *s);
+
+/* Checks one string or number against its row. 0, or -EINVAL with "<what is wrong>" as the message. */
+int option_check_text(const struct option_row *o, const char *text, struct err *e);
+int option_check_int(const struct option_row *o, int64_t value, struct err *e);
+
+/* Checks a complete, resolved app: every row, required keys, absolute paths. 0 or -EINVAL. */
+int app_spec_validate(const struct app_spec *s, struct err *e);
+
+/*
+ * Sets one key from text, as a command-line flag gives it ("10s", "max", "true"). 0, or -EINVAL with a
+ * message that does not name the key.
+ */
+int option_set_text(const struct option_row *o, struct app_spec *s, const char *text, struct err *e);
+
+/* "a duration such as ...", for enums their words: completes "expected ...". */
+#define EXPECTED_MAX 128
+const char *option_expected(const struct option_row *o, char out[EXPECTED_MAX]);
+const char *opt_type_expected(enum opt_type type);
+
+#endif

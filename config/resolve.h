@@ -1,0 +1,32 @@
+/* What command line and files share: from what was written to what the daemon can run. Private to config/. */
+#ifndef PM_CONFIG_RESOLVE_H
+#define PM_CONFIG_RESOLVE_H
+
+#include <stdbool.h>
+
+#include "config/config.h"
+
+struct resolve {
+    struct app_spec *spec; /* cwd is set (resolve_cwd) and env is complete */
+    const char *word;      /* the script as it was written */
+    const char *second;    /* where else a relative script may be, after cwd; NULL = nowhere */
+    bool instances_given;
+    bool log_file_default; /* log_file: true */
+
+    /* Called for each problem: `key` is the canonical name of the option that it is about. */
+    void (*problem)(void *arg, const char *key, const char *msg);
+    void *arg;
+    unsigned n_problems;
+};
+
+/* Makes spec->cwd absolute (from `base`; without one it is `base`). False when there is no such folder:
+ * `problem` has been called. */
+bool resolve_cwd(struct resolve *r, const char *base, char *const *env);
+
+/* Everything else. False when there was a problem. */
+bool resolve_app(struct resolve *r);
+
+/* CPUs that this process may use: at least 1. */
+int resolve_cpus(void);
+
+#endif
