@@ -1,5 +1,6 @@
 #include "cli/appflags.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <string.h>
 
@@ -35,8 +36,7 @@ static char *joined(const struct args *a, const struct flag *f)
 
 static bool is_path(const struct option_row *o, const char *text)
 {
-    return (o->type == OPT_PATH || o->type == OPT_LOG_PATH) && strcmp(text, "true") != 0 &&
-           strcmp(text, "NULL") != 0 && text[0] != '~';
+    return (o->type == OPT_PATH || o->type == OPT_LOG_PATH) && strcmp(text, "NULL") != 0 && text[0] != '~';
 }
 
 int appflags_apply(const struct args *a, struct app_spec *spec, const char *cwd, struct err *e)
@@ -46,12 +46,12 @@ int appflags_apply(const struct args *a, struct app_spec *spec, const char *cwd,
         const struct option_row *o = f->key ? option_by_name(f->key) : NULL;
         _cleanup_free_ char *text = NULL;
 
-        if (!o)
+        if (!o || (f->type == FLAG_OPTIONAL && !*a->given[i].value))
             continue;
         if (f->type == FLAG_NUMBERS)
             text = joined(a, f);
         else
-            text = xstrdup(*a->given[i].value || !f->value ? a->given[i].value : f->value);
+            text = xstrdup(f->type == FLAG_BOOL ? f->value : a->given[i].value);
         if (cwd && is_path(o, text)) {
             char *absolute = fs_absolute(cwd, text);
 
@@ -62,4 +62,28 @@ int appflags_apply(const struct args *a, struct app_spec *spec, const char *cwd,
             return err_wrap(e, "--%s", f->name);
     }
     return 0;
+}
+
+/* A name as part of a file name, as the daemon's own log files have it. The caller frees. */
+static char *file_word(const char *name)
+{
+    char *word = xstrdup(name);
+
+    for (char *p = word; *p; p++)
+        if (!isalnum((unsigned char)*p) && !strchr("._-", *p))
+            *p = '-';
+    return word;
+}
+
+void appflags_finish(const struct args *a, struct app_spec *spec, const char *home)
+{
+    const char *log = args_text(a, "log");
+
+    if (log && !*log && !spec->log_file) {
+        _cleanup_free_ char *word = file_word(spec->name);
+
+        spec->log_file = xasprintf("%s/logs/%s.log", home, word);
+    }
+    if (spec->time && !spec->log_date_format)
+        spec->log_date_format = xstrdup("YYYY-MM-DDTHH:mm:ss");
 }

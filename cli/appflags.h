@@ -15,6 +15,12 @@ struct err;
  */
 int appflags_apply(const struct args *a, struct app_spec *spec, const char *cwd, struct err *e);
 
+/*
+ * What follows from flags once the app has its name: the file of a bare --log (in the logs folder of `home`),
+ * and the date format of --time, which for an app of a config file nobody else would set.
+ */
+void appflags_finish(const struct args *a, struct app_spec *spec, const char *home);
+
 /* The first flag given that sets a key, or NULL. */
 const struct flag *appflags_first(const struct args *a);
 

@@ -36,6 +36,8 @@ static int run(struct cli *c, const struct args *a)
     c->home_path = home_path(args_text(a, "home"), &e);
     if (!c->home_path)
         return out_error(&c->out, "%s", e.msg);
+    /* Whoever asks for the home in this process, or is started by it, means this one. */
+    setenv("PM_HOME", c->home_path, 1);
     describe_request(c, a);
     /* DAEMON_AUTOSTART: the command itself starts it, once it knows that what it was given makes sense. */
     s = session_connect(c, false, cmd->run == cmd_kill || cmd->run == cmd_ping);

@@ -26,6 +26,7 @@ struct plan {
 
 static void add_app(struct plan *p, struct app_spec *take)
 {
+    appflags_finish(p->args, take, p->c->home_path);
     p->apps.v = xrealloc(p->apps.v, (p->apps.n + 1) * sizeof(*p->apps.v));
     p->apps.v[p->apps.n++] = take;
 }

@@ -60,7 +60,7 @@ static void append_run_line(const struct out *o, const json_t *run, int64_t now,
             strcmp(j_text(run, "reason"), "spawn-refused") != 0)
             buf_printf(&words, ", after %s", units_span(span, j_int(run, "uptime")));
     } else {
-        buf_printf(&words, "runs since %s", units_span(span, now - started));
+        buf_printf(&words, "has been running for %s", units_span(span, now - started));
     }
     buf_printf(&line, "  %s  %-10s  ", units_time(time, ended ? ended : started),
                units_ago(ago, now - (ended ? ended : started)));

@@ -26,7 +26,7 @@ struct flag {
     const char *help;
     long long min, max; /* of FLAG_NUMBER */
     const char *key;    /* the config key that it sets, for start */
-    const char *value;  /* what a FLAG_BOOL, or a FLAG_OPTIONAL without a value, sets it to */
+    const char *value;  /* what a FLAG_BOOL sets it to */
 };
 
 struct example {

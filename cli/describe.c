@@ -181,6 +181,12 @@ static int by_text(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+/* Shells change these with every program that they start. */
+static bool is_noise(const char *name)
+{
+    return strcmp(name, "_") == 0 || strcmp(name, "SHLVL") == 0 || strcmp(name, "OLDPWD") == 0;
+}
+
 /* Variables that are not the same in the caller's own environment. */
 static void append_environment(const struct out *o, const json_t *env, char *const *mine, struct buf *out)
 {
@@ -192,7 +198,8 @@ static void append_environment(const struct out *o, const json_t *env, char *con
     {
         const char *ours = env_get(mine, key);
 
-        if (!ours || !json_is_string(value) || strcmp(ours, json_string_value(value)) != 0)
+        if (!is_noise(key) &&
+            (!ours || !json_is_string(value) || strcmp(ours, json_string_value(value)) != 0))
             names[n++] = key;
     }
     qsort(names, n, sizeof(*names), by_text);

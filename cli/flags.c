@@ -33,7 +33,7 @@ const struct flag start_flags[] = {
     {.name = "error", .letter = 'e', .type = FLAG_TEXT, .arg = "FILE",
      .help = "log file of the standard error", .key = "error_file"},
     {.name = "log", .letter = 'l', .type = FLAG_OPTIONAL, .arg = "FILE",
-     .help = "one more log file with both", .key = "log_file", .value = "true"},
+     .help = "one more log file with both", .key = "log_file"},
     {.name = "log-type", .type = FLAG_TEXT, .arg = "TYPE",
      .help = "json: one object a line", .key = "log_type"},
     {.name = "time", .type = FLAG_BOOL,

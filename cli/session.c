@@ -124,8 +124,11 @@ enum session_state session_reconnect(struct cli *c)
 }
 
 /* The connection broke under a request. 0 when it is to be asked again. */
-static int after_break(struct cli *c, int rc, bool again, const char *method, const struct err *e)
+static int after_break(struct cli *c, int rc, const char *method, int breaks, const struct err *e)
 {
+    int id = method_find(method);
+    bool again = id >= 0 && !methods[id].mutates && breaks < BREAKS_MAX;
+
     if (rc == -ETIMEDOUT) {
         print_hung(c);
         return EXIT_FAILED;
@@ -178,7 +181,7 @@ static int call(struct cli *c, const char *method, json_t *params, const struct 
         rc = call_once(c, method, params, mutates ? -1 : SESSION_READ_MS, to, &e);
         if (rc >= 0)
             break;
-        code = after_break(c, rc, !mutates && breaks < BREAKS_MAX, method, &e);
+        code = after_break(c, rc, method, breaks, &e);
         if (code)
             break;
     }
