@@ -1,0 +1,120 @@
+#include "cli/appsend.h"
+
+#include "cli/jsonget.h"
+#include "cli/outcome.h"
+#include "cli/session.h"
+#include "common/mem.h"
+
+/* Removes from `o` what the other object does (`same`) or does not (!same) have with the same value. */
+static void remove_by(json_t *o, const json_t *other, bool same)
+{
+    const char *key;
+    json_t *value;
+    void *next;
+
+    json_object_foreach_safe(o, next, key, value)
+    {
+        const json_t *theirs = json_object_get(other, key);
+
+        if ((theirs && json_equal(value, theirs)) == same)
+            json_object_del(o, key);
+    }
+}
+
+json_t *appsend_pack(const struct app_list *apps, json_t **base)
+{
+    json_t *all = json_array(), *app;
+    size_t i;
+
+    *base = NULL;
+    for (i = 0; i < apps->n; i++) {
+        app = app_spec_to_json(apps->v[i]);
+        if (!*base)
+            *base = json_deep_copy(json_object_get(app, "env"));
+        else
+            remove_by(*base, json_object_get(app, "env"), false);
+        json_array_append_new(all, app);
+    }
+    if (!*base)
+        *base = json_object();
+    json_array_foreach(all, i, app) remove_by(json_object_get(app, "env"), *base, true);
+    return all;
+}
+
+json_t *appsend_chunk(json_t *all, size_t max, size_t *too_large)
+{
+    json_t *chunk = json_array();
+    size_t sum = 0;
+
+    *too_large = 0;
+    while (json_array_size(all) > 0) {
+        json_t *first = json_array_get(all, 0);
+        size_t size = json_dumpb(first, NULL, 0, JSON_COMPACT) + 1;
+
+        if (sum + size > max) {
+            *too_large = sum ? 0 : size;
+            break;
+        }
+        sum += size;
+        json_array_append(chunk, first);
+        json_array_remove(all, 0);
+    }
+    if (json_array_size(chunk) > 0)
+        return chunk;
+    json_decref(chunk);
+    return NULL;
+}
+
+static int send_base(struct cli *c, json_t *base)
+{
+    size_t size = json_dumpb(base, NULL, 0, JSON_COMPACT);
+    json_t *result = NULL;
+    int code;
+
+    if (size > APPSEND_MAX)
+        return out_error(&c->out,
+                         "the environment of this shell is too large for a request: %zu bytes, limit %u",
+                         size, APPSEND_MAX);
+    code = session_call(c, "env.set", json_pack("{s:O}", "env", base), &result);
+    json_decref(result);
+    return code;
+}
+
+/* Sends all chunks; a failed one does not keep the others back. */
+static int send_chunks(struct cli *c, json_t *all, bool force)
+{
+    int worst = EXIT_DONE;
+
+    while (json_array_size(all) > 0) {
+        size_t too_large;
+        json_t *chunk = appsend_chunk(all, APPSEND_MAX, &too_large), *result = NULL;
+        int code;
+
+        if (!chunk) {
+            worst = out_error(&c->out, "app %s is too large for a request: %zu bytes, limit %u",
+                              j_text(json_array_get(all, 0), "name"), too_large, APPSEND_MAX);
+            json_array_remove(all, 0);
+            continue;
+        }
+        code = session_call(c, "start", json_pack("{s:o, s:b}", "apps", chunk, "force", (int)force), &result);
+        if (outcome_print(c, result, "started") > 0)
+            code = EXIT_FAILED;
+        json_decref(result);
+        if (code != EXIT_DONE)
+            worst = code;
+    }
+    return worst;
+}
+
+int appsend_start(struct cli *c, const struct app_list *apps, bool force)
+{
+    json_t *base;
+    json_t *all = appsend_pack(apps, &base);
+    int code = send_base(c, base);
+
+    if (code == 0)
+        code = send_chunks(c, all, force);
+    json_decref(all);
+    json_decref(base);
+    return code;
+}

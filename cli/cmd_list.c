@@ -1,0 +1,49 @@
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cli/proclist.h"
+#include "cli/session.h"
+#include "common/buf.h"
+
+static int print_raw(struct cli *c, json_t *params)
+{
+    char *text = NULL;
+    size_t len = 0;
+    int code = 0;
+
+    /* The daemon's text goes out as it came: it may be large, and what reads it is a program. */
+    if (c->connected)
+        code = session_call_raw(c, "list", params, &text, &len);
+    else
+        json_decref(params);
+    if (code == 0) {
+        fwrite(text ? text : "[]", 1, text ? len : 2, stdout);
+        putchar('\n');
+    }
+    free(text);
+    return code;
+}
+
+int cmd_jlist(struct cli *c, const struct args *a)
+{
+    (void)a;
+    return print_raw(c, json_pack("{s:b}", "full", 1));
+}
+
+int cmd_list(struct cli *c, const struct args *a)
+{
+    struct buf b = {0};
+    json_t *none;
+
+    if (args_has(a, "json"))
+        return print_raw(c, json_object());
+    if (c->connected)
+        return proclist_print(c);
+    out_note(&c->out, "no daemon runs for %s; pm start starts one", c->home_path);
+    none = json_array();
+    proclist_render(&c->out, none, 0, &b);
+    json_decref(none);
+    out_data(&b);
+    buf_free(&b);
+    return EXIT_DONE;
+}

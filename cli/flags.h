@@ -1,0 +1,12 @@
+/* The flag lists that the command table refers to; each ends at a NULL name. */
+#ifndef PM_CLI_FLAGS_H
+#define PM_CLI_FLAGS_H
+
+#include "cli/commands.h"
+
+extern const struct flag start_flags[];
+extern const struct flag json_flags[];
+extern const struct flag why_flags[];
+extern const struct flag logs_flags[];
+
+#endif

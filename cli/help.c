@@ -1,0 +1,183 @@
+#include "cli/help.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/text.h"
+#include "common/buf.h"
+#include "common/mem.h"
+
+#define HELP_WIDTH_MAX 92
+#define FLAG_COLUMN    32
+#define COMMAND_COLUMN 14
+
+static int help_width(const struct out *o)
+{
+    int width = o->width ? o->width : 80;
+
+    return width > HELP_WIDTH_MAX ? HELP_WIDTH_MAX : width < 40 ? 40 : width;
+}
+
+static void spaces(struct buf *out, int n)
+{
+    while (n-- > 0)
+        buf_putc(out, ' ');
+}
+
+void help_wrap(struct buf *out, const char *text, int at, int indent, int width)
+{
+    bool fresh = true; /* nothing stands on this line yet */
+
+    while (*text) {
+        size_t len = strcspn(text, " \n");
+
+        if (len == 0) {
+            if (text[0] == '\n' && text[1] == '\n') {
+                buf_puts(out, "\n\n");
+                spaces(out, indent);
+                at = indent;
+                fresh = true;
+                text++;
+            }
+            text++;
+            continue;
+        }
+        _cleanup_free_ char *word = xstrndup(text, len);
+        int w = text_width(word);
+
+        if (!fresh && at + 1 + w > width) {
+            buf_putc(out, '\n');
+            spaces(out, indent);
+            at = indent;
+            fresh = true;
+        }
+        if (!fresh)
+            buf_putc(out, ' ');
+        buf_puts(out, word);
+        at += w + !fresh;
+        fresh = false;
+        text += len;
+    }
+    buf_putc(out, '\n');
+}
+
+static void heading(const struct out *o, struct buf *b, const char *text)
+{
+    buf_printf(b, "\n%s%s%s\n", color_on(o->color, COLOR_BOLD), text, color_off(o->color, COLOR_BOLD));
+}
+
+/* "  left        right", the right part wrapped under itself; a long left part gets its own line. */
+static void entry(const struct out *o, struct buf *b, const char *left, const char *right, int column)
+{
+    int w = text_width(left) + 2;
+
+    /* On narrow terminals the text moves nearer. */
+    if (column > help_width(o) / 2)
+        column = help_width(o) / 2;
+    buf_printf(b, "  %s", left);
+    if (w + 2 > column) {
+        buf_putc(b, '\n');
+        spaces(b, column);
+    } else {
+        spaces(b, column - w);
+    }
+    help_wrap(b, right, column, column, help_width(o));
+}
+
+static void flag_entries(const struct out *o, struct buf *b, const struct flag *f)
+{
+    for (; f && f->name; f++) {
+        struct buf left = {0};
+
+        if (f->letter)
+            buf_printf(&left, "-%c, ", f->letter);
+        else
+            buf_puts(&left, "    ");
+        buf_printf(&left, "--%s", f->name);
+        if (f->arg)
+            buf_printf(&left, f->type == FLAG_OPTIONAL ? " [%s]" : " %s", f->arg);
+        if (f->alias) {
+            _cleanup_free_ char *help = xasprintf("%s (also --%s)", f->help, f->alias);
+
+            entry(o, b, left.data, help, FLAG_COLUMN);
+        } else {
+            entry(o, b, left.data, f->help, FLAG_COLUMN);
+        }
+        buf_free(&left);
+    }
+}
+
+static void command_help(const struct out *o, struct buf *b, const struct command *c)
+{
+    buf_printf(b, "usage: pm %s [options]%s%s\n\n  ", c->name, *c->usage ? " " : "", c->usage);
+    help_wrap(b, c->summary, 2, 2, help_width(o));
+    if (c->aliases[0]) {
+        buf_puts(b, "  also:");
+        for (const char *const *alias = c->aliases; *alias; alias++)
+            buf_printf(b, " %s", *alias);
+        buf_putc(b, '\n');
+    }
+    if (*c->help) {
+        buf_puts(b, "\n  ");
+        help_wrap(b, c->help, 2, 2, help_width(o));
+    }
+    if (c->flags) {
+        heading(o, b, "Options");
+        flag_entries(o, b, c->flags);
+    }
+    heading(o, b, "Options of every command");
+    flag_entries(o, b, global_flags);
+    heading(o, b, "Examples");
+    for (const struct example *e = c->examples; e->line; e++) {
+        if (*e->what)
+            buf_printf(b, "  %s# %s%s\n", color_on(o->color, COLOR_DIM), e->what,
+                       color_off(o->color, COLOR_DIM));
+        buf_printf(b, "  %s\n", e->line);
+    }
+}
+
+static void overview(const struct out *o, struct buf *b)
+{
+    buf_puts(b, "usage: pm <command> [options]\n\n"
+                "  A process manager for Linux servers: keeps programs running, in any language.\n");
+    heading(o, b, "Commands");
+    for (size_t i = 0; i < n_commands; i++) {
+        struct buf right = {0};
+
+        buf_puts(&right, commands[i].summary);
+        for (const char *const *alias = commands[i].aliases; *alias; alias++)
+            buf_printf(&right, "%s%s%s", alias == commands[i].aliases ? " (" : ", ", *alias,
+                       alias[1] ? "" : ")");
+        entry(o, b, commands[i].name, right.data, COMMAND_COLUMN);
+        buf_free(&right);
+    }
+    heading(o, b, "Options of every command");
+    flag_entries(o, b, global_flags);
+    buf_puts(b, "\n  Options stand before or after the command; \"--\" ends them.\n"
+                "  Exit codes: 0 done, 1 failed or nothing matched, 2 wrong usage.\n"
+                "  pm help <command> tells more, with examples.\n");
+}
+
+void help_print(const struct out *o, const struct command *c)
+{
+    struct buf b = {0};
+
+    if (c)
+        command_help(o, &b, c);
+    else
+        overview(o, &b);
+    out_data(&b);
+    buf_free(&b);
+}
+
+void help_usage(void)
+{
+    fputs("usage: pm <command> [options]\n\n"
+          "  pm start app.js          start a program and keep it running\n"
+          "  pm list                  what runs\n"
+          "  pm logs app              what it prints\n"
+          "  pm why app               why it ended\n"
+          "  pm stop|restart|delete app\n\n"
+          "  pm help                  all commands; pm help <command> for one\n",
+          stderr);
+}

@@ -1,0 +1,127 @@
+#include "cli/proclist.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/jsonget.h"
+#include "cli/session.h"
+#include "cli/table.h"
+#include "cli/units.h"
+#include "common/buf.h"
+#include "common/clock.h"
+#include "common/mem.h"
+
+/* In the order of the table; what can be spared first on a narrow terminal has the highest number. */
+static const struct column columns[] = {
+    {.title = "id", .right = true},
+    {.title = "name", .shrink = 8},
+    {.title = "namespace", .spare = 8, .shrink = 8},
+    {.title = "mode", .spare = 7},
+    {.title = "pid", .right = true, .spare = 6},
+    {.title = "uptime", .right = true, .spare = 4},
+    {.title = "↺", .ascii = "restarts", .right = true, .spare = 3},
+    {.title = "status"},
+    {.title = "cpu", .right = true, .spare = 2},
+    {.title = "mem", .right = true, .spare = 1},
+    {.title = "user", .spare = 9, .shrink = 8},
+};
+
+static int by_name_then_id(const void *a, const void *b)
+{
+    const json_t *x = *(json_t *const *)a, *y = *(json_t *const *)b;
+    int order = strcmp(j_text(x, "name"), j_text(y, "name"));
+    long long ix = j_int(x, "id"), iy = j_int(y, "id");
+
+    return order ? order : (ix > iy) - (ix < iy);
+}
+
+static const char *number(char out[UNITS_MAX], long long v)
+{
+    snprintf(out, UNITS_MAX, "%lld", v);
+    return out;
+}
+
+static void add_mode(struct table *t, const char *mode)
+{
+    _cleanup_free_ char *word = xstrndup(mode, strcspn(mode, "_"));
+
+    table_add(t, COLOR_NONE, word);
+}
+
+static void add_row(struct table *t, const json_t *r, int64_t now)
+{
+    const char *status = j_text(r, "status");
+    bool lives =
+        strcmp(status, "online") == 0 || strcmp(status, "launching") == 0 || strcmp(status, "stopping") == 0;
+    long long since = j_int(r, "uptime_since"), restarts = j_int(r, "restarts");
+    char s[UNITS_MAX];
+
+    table_add(t, COLOR_TITLE, number(s, j_int(r, "id")));
+    table_add(t, COLOR_NONE, j_text(r, "name"));
+    table_add(t, COLOR_NONE, j_text(r, "namespace"));
+    add_mode(t, j_text(r, "mode"));
+    table_add(t, COLOR_NONE, number(s, lives ? j_int(r, "pid") : 0));
+    table_add(t, COLOR_NONE, lives && since > 0 ? units_uptime(s, now - since) : "0");
+    table_add(t, COLOR_NONE, number(s, restarts));
+    table_add(t, color_of_status(status), status);
+    snprintf(s, sizeof(s), "%.4g%%", lives ? j_number(r, "cpu") : 0.0);
+    table_add(t, COLOR_NONE, s);
+    table_add(t, COLOR_NONE, units_size(s, lives ? (uint64_t)j_number(r, "memory") : 0));
+    table_add(t, COLOR_NONE, j_text(r, "user"));
+}
+
+void proclist_render(const struct out *o, const json_t *records, int64_t now, struct buf *out)
+{
+    struct table_style style = {.box = o->tty, .utf8 = o->utf8, .color = o->color, .width = o->width};
+    size_t n = json_array_size(records);
+    const json_t **sorted = xcalloc(n + 1, sizeof(*sorted));
+    struct table t;
+
+    for (size_t i = 0; i < n; i++)
+        sorted[i] = json_array_get(records, i);
+    qsort(sorted, n, sizeof(*sorted), by_name_then_id);
+    table_init(&t, columns, ARRAY_LEN(columns));
+    for (size_t i = 0; i < n; i++)
+        add_row(&t, sorted[i], now);
+    table_render(&t, &style, out);
+    table_deinit(&t);
+    free(sorted);
+}
+
+/* On a terminal: how to learn more about what has gone wrong. */
+static void print_hint(const struct cli *c, const json_t *records)
+{
+    const char *name = NULL;
+    unsigned errored = 0;
+    json_t *r;
+    size_t i;
+
+    json_array_foreach(records, i, r)
+    {
+        if (strcmp(j_text(r, "status"), "errored") != 0)
+            continue;
+        errored++;
+        if (!name)
+            name = j_text(r, "name");
+    }
+    if (errored)
+        out_note(&c->out, "%u errored; the reason: pm why %s", errored, name);
+}
+
+int proclist_print(struct cli *c)
+{
+    json_t *records = NULL;
+    struct buf b = {0};
+    int code = session_call(c, "list", NULL, &records);
+
+    if (code == 0) {
+        proclist_render(&c->out, records, (int64_t)clock_wall_ms(), &b);
+        out_data(&b);
+        if (c->out.tty)
+            print_hint(c, records);
+    }
+    buf_free(&b);
+    json_decref(records);
+    return code;
+}
