@@ -114,7 +114,6 @@ json_t *engine_read_blob(int spec_fd);
 void restore_begin(struct engine *e);
 void restore_message(struct engine *e,
                      struct kw_msg *m);     /* from the keeper, while e->restore; takes its descriptors */
-void restore_keeper_gone(struct engine *e); /* no more of the snapshot will come */
 void restore_image(struct engine *e, const struct store_image *image);
 
 /* engine.c: the state is together, clients may come */

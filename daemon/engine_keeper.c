@@ -340,6 +340,17 @@ void engine_keeper_tick(struct engine *e)
     }
 }
 
+/*
+ * The keeper died while this engine was still taking over from it: neither has all. It becomes a new daemon, which finds
+ * the apps by state.db, as after any double fault. The lock went with the keeper, and this program has no children.
+ */
+static void begin_afresh(struct engine *e)
+{
+    execl(e->pmd_path, e->pmd_path, "--autostart", "--home", e->home.path, (char *)NULL);
+    log_error("cannot start a new daemon (%s): %s", e->pmd_path, strerror(errno));
+    _exit(1);
+}
+
 void engine_keeper_lost(void *arg)
 {
     struct engine *e = arg;
@@ -347,11 +358,8 @@ void engine_keeper_lost(void *arg)
     log_error("the keeper (pid %d) is gone; the apps stay, a new keeper is started", e->keeper_pid);
     keeper_link_close(e->link);
     e->link = NULL;
-    if (e->restore) {
-        e->keeper_retry = true;
-        restore_keeper_gone(e);
-        return;
-    }
+    if (e->restore)
+        begin_afresh(e);
     start_keeper(e);
 }
 
