@@ -94,6 +94,7 @@ void engine_ack(struct engine *e, uint64_t run);
 void engine_note(struct engine *e, const struct process *p); /* the keeper's note of the current run */
 void engine_stream_done(struct engine *e, uint64_t run, enum log_stream_kind kind);
 void engine_spool_made(struct engine *e, uint64_t run, enum log_stream_kind kind, int fd);
+void engine_reopen_logs(struct engine *e);
 void engine_keeper_message(struct engine *e, struct kw_msg *m);
 void engine_keeper_tick(struct engine *e); /* once a second: what could not be done before */
 void engine_keeper_lost(void *arg);

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -137,10 +138,25 @@ static void child_ended(struct engine *e, const struct kw_msg *m)
         engine_ack(e, m->token); /* of no process: nobody else would */
 }
 
+/* SIGUSR2: the apps' files, and the daemon's own log when it goes to a file. */
+void engine_reopen_logs(struct engine *e)
+{
+    _cleanup_free_ char *path = home_file(&e->home, HOME_LOG);
+    struct stat st;
+
+    if (e->logs)
+        logs_reopen(e->logs);
+    if (fstat(STDERR_FILENO, &st) < 0 || !S_ISREG(st.st_mode))
+        return;
+    _cleanup_close_ int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+    if (fd >= 0)
+        dup2(fd, STDERR_FILENO);
+}
+
 static void signal_came(struct engine *e, int sig)
 {
-    if (sig == SIGUSR2 && e->logs)
-        logs_reopen(e->logs);
+    if (sig == SIGUSR2)
+        engine_reopen_logs(e);
     else if (sig == SIGTERM)
         engine_shutdown(e, false, "signal to the daemon", NULL, NULL);
 }
