@@ -21,7 +21,12 @@ enum {
     AT_INSTANCE = 14,
     AT_CREATED = 18,
     AT_APP = 26,
-    NOTE_LEN = 34
+    AT_STATE = 34,
+    AT_REASON = 35,
+    AT_ONLINE = 36,
+    AT_SIGNALED = 44,
+    AT_DEADLINE = 52,
+    NOTE_LEN = 60
 };
 _Static_assert(NOTE_LEN <= KW_NOTE_MAX, "the note does not fit the keeper's record");
 
@@ -52,6 +57,11 @@ size_t process_note_write(const struct process *p, uint8_t *out, size_t size)
     put(out + AT_INSTANCE, p->instance, 4);
     put(out + AT_CREATED, p->created_ms, 8);
     put(out + AT_APP, p->app ? p->app->id : 0, 8);
+    out[AT_STATE] = (uint8_t)p->state;
+    out[AT_REASON] = (uint8_t)p->reason;
+    put(out + AT_ONLINE, p->online_ms, 8);
+    put(out + AT_SIGNALED, p->signaled_ms, 8);
+    put(out + AT_DEADLINE, p->deadline_ms, 8);
     return NOTE_LEN;
 }
 
@@ -66,6 +76,13 @@ int process_note_read(struct process *p, const uint8_t *note, size_t len)
     p->counters.backoff_delay = (uint32_t)get(note + AT_BACKOFF, 4);
     p->instance = (uint32_t)get(note + AT_INSTANCE, 4);
     p->created_ms = get(note + AT_CREATED, 8);
+    if (note[AT_STATE] < LC_STATE_COUNT)
+        p->state = (enum lc_state)note[AT_STATE];
+    if (note[AT_REASON] < LC_REASON_COUNT)
+        p->reason = (enum lc_reason)note[AT_REASON];
+    p->online_ms = get(note + AT_ONLINE, 8);
+    p->signaled_ms = get(note + AT_SIGNALED, 8);
+    p->deadline_ms = get(note + AT_DEADLINE, 8);
     return 0;
 }
 
