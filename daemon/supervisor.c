@@ -18,24 +18,23 @@ struct supervisor *supervisor_new(const struct sys *sys)
     TAILQ_INIT(&s->apps);
     TAILQ_INIT(&s->processes);
     TAILQ_INIT(&s->done);
-    TAILQ_INIT(&s->graveyard);
+    SLIST_INIT(&s->graveyard);
     return s;
 }
 
-static void app_free(struct supervisor *s, struct app *app)
+static void app_free(struct app *app)
 {
-    TAILQ_REMOVE(&s->apps, app, entry);
     app_spec_free(app->spec);
     free(app);
 }
 
 static void proc_free(struct proc *pr)
 {
-    struct waiter *w;
+    struct waiter *w, *next;
 
     sup_leftovers_drop(pr);
-    while ((w = TAILQ_FIRST(&pr->p.waiters))) {
-        TAILQ_REMOVE(&pr->p.waiters, w, entry);
+    for (w = TAILQ_FIRST(&pr->p.waiters); w; w = next) {
+        next = TAILQ_NEXT(w, entry);
         free(w);
     }
     free(pr->spawn_error);
@@ -45,20 +44,22 @@ static void proc_free(struct proc *pr)
 
 void supervisor_free(struct supervisor *s)
 {
-    struct process *p;
-    struct app *app;
+    struct process *p, *next;
+    struct app *app, *next_app;
 
     if (!s)
         return;
     assert(s->depth == 0);
-    while ((p = TAILQ_FIRST(&s->processes))) {
-        TAILQ_REMOVE(&s->processes, p, entry);
+    for (p = TAILQ_FIRST(&s->processes); p; p = next) {
+        next = TAILQ_NEXT(p, entry);
         for (int t = 0; t < SYS_TIMER_COUNT; t++)
             sup_timer_clear(proc_of(p), (enum sys_timer)t);
         proc_free(proc_of(p));
     }
-    while ((app = TAILQ_FIRST(&s->apps)))
-        app_free(s, app);
+    for (app = TAILQ_FIRST(&s->apps); app; app = next_app) {
+        next_app = TAILQ_NEXT(app, entry);
+        app_free(app);
+    }
     idmap_deinit(&s->by_id);
     idmap_deinit(&s->by_run);
     idmap_deinit(&s->by_leftover);
@@ -156,31 +157,41 @@ void sup_enter(struct supervisor *s)
     s->depth++;
 }
 
-void sup_leave(struct supervisor *s)
+/* Two processes of one app may be buried together: the last one takes the app with it. */
+static bool is_last_of_app(struct supervisor *s, const struct app *app)
+{
+    struct proc *other;
+
+    SLIST_FOREACH(other, &s->graveyard, grave)
+    if (other->p.app == app)
+        return false;
+    return TAILQ_EMPTY(&app->processes);
+}
+
+static void free_the_buried(struct supervisor *s)
 {
     struct proc *pr;
 
+    while ((pr = SLIST_FIRST(&s->graveyard))) {
+        struct app *app = pr->p.app;
+
+        SLIST_REMOVE_HEAD(&s->graveyard, grave);
+        proc_free(pr);
+        if (!is_last_of_app(s, app))
+            continue;
+        TAILQ_REMOVE(&s->apps, app, entry);
+        app_free(app);
+    }
+}
+
+void sup_leave(struct supervisor *s)
+{
     assert(s->depth > 0);
     if (--s->depth > 0 || s->flushing)
         return;
     s->flushing = true;
     sup_flush(s);
-    while ((pr = TAILQ_FIRST(&s->graveyard))) {
-        struct app *app = pr->p.app;
-
-        TAILQ_REMOVE(&s->graveyard, pr, grave);
-        proc_free(pr);
-        if (TAILQ_EMPTY(&app->processes)) {
-            struct proc *other;
-
-            /* Two processes of one app may be buried together: the last one frees it. */
-            TAILQ_FOREACH(other, &s->graveyard, grave)
-            if (other->p.app == app)
-                break;
-            if (!other)
-                app_free(s, app);
-        }
-    }
+    free_the_buried(s);
     s->flushing = false;
 }
 

@@ -66,10 +66,10 @@ struct proc {
     uint64_t up_run;
 
     bool gone; /* deleted: in the graveyard */
-    TAILQ_ENTRY(proc) grave;
+    SLIST_ENTRY(proc) grave;
 };
 static_assert(offsetof(struct proc, p) == 0, "proc_of casts");
-TAILQ_HEAD(proc_list, proc);
+SLIST_HEAD(proc_list, proc);
 
 struct supervisor {
     struct sys sys;

@@ -69,8 +69,15 @@ struct leftover *sup_leftover_add(struct proc *pr, uint64_t run)
 
 void sup_leftovers_drop(struct proc *pr)
 {
-    while (!TAILQ_EMPTY(&pr->leftovers))
-        leftover_free(TAILQ_FIRST(&pr->leftovers));
+    struct leftover *lo, *next;
+
+    for (lo = TAILQ_FIRST(&pr->leftovers); lo; lo = next) {
+        next = TAILQ_NEXT(lo, entry);
+        idmap_del(&pr->s->by_leftover, lo->run);
+        free(lo);
+    }
+    TAILQ_INIT(&pr->leftovers);
+    pr->n_leftovers = 0;
 }
 
 void sup_leftover_timer(struct proc *pr)

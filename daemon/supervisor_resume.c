@@ -13,18 +13,20 @@ static uint64_t remaining(const struct proc *pr, uint64_t deadline_ms)
     return deadline_ms > now ? deadline_ms - now : 0;
 }
 
-/* The old engine took what it knew of leftovers with it. A second polite signal does no harm. */
+/* The old engine took what it knew of leftovers with it. Only runs that ended by themselves have any: the
+ * tree of a stopped run was seen empty. A second polite signal does no harm. */
 static void resume_leftovers(struct proc *pr)
 {
     struct supervisor *s = pr->s;
     const struct process *p = &pr->p;
-    uint64_t until = p->last.ended_ms + (uint64_t)p->app->spec->kill_timeout + LEFTOVER_MEMORY_MS;
+    const struct last_exit *l = &p->last;
+    uint64_t until = l->ended_ms + (uint64_t)p->app->spec->kill_timeout + LEFTOVER_MEMORY_MS;
+    bool by_itself = l->reason == LC_R_EXIT || l->reason == LC_R_SIGNAL || l->reason == LC_R_LOST;
 
-    if (!p->app->spec->treekill || !p->last.valid || p->last.run == p->run || sup_wall(s) > until ||
-        p->last.reason == LC_R_EXEC_FAILED || p->last.reason == LC_R_SPAWN_REFUSED)
+    if (!p->app->spec->treekill || !l->valid || l->run == p->run || !by_itself || sup_wall(s) > until)
         return;
-    sup_leftover_add(pr, p->last.run)->asked = true;
-    s->sys.sweep(s->sys.ctx, &pr->p, p->last.run, true);
+    sup_leftover_add(pr, l->run)->asked = true;
+    s->sys.sweep(s->sys.ctx, &pr->p, l->run, true);
 }
 
 static void record_lost(struct proc *pr)

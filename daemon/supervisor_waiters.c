@@ -90,7 +90,7 @@ static void bury(struct proc *pr)
     pr->gone = true;
     s->sys.deleted(s->sys.ctx, p);
     sup_answer_all(pr, NULL, 0);
-    TAILQ_INSERT_TAIL(&s->graveyard, pr, grave);
+    SLIST_INSERT_HEAD(&s->graveyard, pr, grave);
 }
 
 void sup_settle(struct proc *pr)

@@ -62,7 +62,8 @@ static int read_table(struct table *t)
         t->v[t->n++] = (struct entry){.st = st, .depth = DEPTH_UNKNOWN};
     }
     closedir(dir);
-    qsort(t->v, t->n, sizeof(*t->v), by_pid);
+    if (t->n)
+        qsort(t->v, t->n, sizeof(*t->v), by_pid);
     return 0;
 }
 

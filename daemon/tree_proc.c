@@ -7,43 +7,76 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <unistd.h>
 
 #include "common/mem.h"
 #include "daemon/idmap.h"
 
+struct root {
+    pid_t pid;
+    uint64_t run;
+    LIST_ENTRY(root) entry;
+};
+
 static pthread_mutex_t roots_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct idmap roots; /* pid -> run, as a pointer-sized number */
+static struct idmap roots; /* pid -> struct root */
+static LIST_HEAD(, root) root_list = LIST_HEAD_INITIALIZER(root_list);
 
 void tree_root_add(pid_t pid, uint64_t run)
 {
+    struct root *r;
+
     if (pid <= 0 || !run)
         return;
     pthread_mutex_lock(&roots_lock);
-    idmap_put(&roots, (uint64_t)pid, (void *)(uintptr_t)run);
+    r = idmap_get(&roots, (uint64_t)pid);
+    if (!r) {
+        r = xcalloc(1, sizeof(*r));
+        r->pid = pid;
+        LIST_INSERT_HEAD(&root_list, r, entry);
+        idmap_put(&roots, (uint64_t)pid, r);
+    }
+    r->run = run;
     pthread_mutex_unlock(&roots_lock);
 }
 
 void tree_root_remove(pid_t pid)
 {
+    struct root *r;
+
     pthread_mutex_lock(&roots_lock);
-    idmap_del(&roots, (uint64_t)pid);
+    r = idmap_get(&roots, (uint64_t)pid);
+    if (r) {
+        idmap_del(&roots, (uint64_t)pid);
+        LIST_REMOVE(r, entry);
+        free(r);
+    }
     pthread_mutex_unlock(&roots_lock);
 }
 
 void tree_roots_clear(void)
 {
+    struct root *r, *next;
+
     pthread_mutex_lock(&roots_lock);
+    for (r = LIST_FIRST(&root_list); r; r = next) {
+        next = LIST_NEXT(r, entry);
+        free(r);
+    }
+    LIST_INIT(&root_list);
     idmap_deinit(&roots);
     pthread_mutex_unlock(&roots_lock);
 }
 
 uint64_t tree_root_of(pid_t pid)
 {
+    const struct root *r;
     uint64_t run;
 
     pthread_mutex_lock(&roots_lock);
-    run = (uint64_t)(uintptr_t)idmap_get(&roots, (uint64_t)pid);
+    r = idmap_get(&roots, (uint64_t)pid);
+    run = r ? r->run : 0;
     pthread_mutex_unlock(&roots_lock);
     return run;
 }
