@@ -25,6 +25,7 @@
 #define LOG_RETRY_MS    500u
 #define LOG_PACE_MS     20u           /* between two commits while bytes keep coming */
 #define LOG_PACE_BYTES  (512u * 1024) /* ... unless so many wait */
+#define LOG_QUIET_MS    10000u        /* trouble that comes back so soon was never over */
 #define LOG_RUN_BUCKETS 1024u
 
 struct log_writer;
