@@ -77,8 +77,8 @@ static void date_lines(struct log_writer *w, struct log_stream *s, const struct 
     bool mid = k->mid;
     char *out;
 
-    memcpy(date + n, ": ", 2);
-    n += 2;
+    date[n++] = ':';
+    date[n++] = ' ';
     buf_reserve(&w->text, c->end + c->n_pieces * n + 1);
     out = w->text.data;
     for (size_t i = 0; i < c->n_pieces; i++) {
