@@ -18,9 +18,10 @@ static void db_failed(struct log_writer *w, const char *why)
 {
     uint64_t now = clock_mono_ms();
 
-    if (!w->db_failing)
+    if (!w->db_failing && now >= w->db_quiet_until)
         log_trouble(w, "cannot write %s: %s (log files go on; lines for it wait in memory)", w->l->db_path,
                     why);
+    w->db_quiet_until = now + LOG_QUIET_MS;
     w->db_failing = true;
     w->db_retry_at = now + LOG_RETRY_MS;
     log_retry_later(w, w->db_retry_at);

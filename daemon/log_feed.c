@@ -25,40 +25,38 @@ bool log_sink_usable(struct log_writer *w, const struct log_sink *k)
 
 void log_file_failed(struct log_writer *w, struct log_file *f, int rc, const char *text)
 {
-    if (!f->failing)
+    uint64_t now = clock_mono_ms();
+
+    /* On a full disk a short line may still fit now and then: that is not the end of the trouble. */
+    if (!f->failing && now >= f->quiet_until)
         log_trouble(w, "%s", text);
+    f->quiet_until = now + LOG_QUIET_MS;
     f->failing = true;
-    f->retry_at = clock_mono_ms() + LOG_RETRY_MS;
+    f->retry_at = now + LOG_RETRY_MS;
     log_retry_later(w, f->retry_at);
     /* Space may come back to an open file; most other errors do not go away from it. */
     if (rc != -ENOSPC && rc != -EDQUOT && rc != -EFBIG && rc != -EAGAIN)
         log_file_close(f);
 }
 
-static void append(struct log_writer *w, struct log_stream *s, struct log_sink *k, struct iovec *body,
-                   bool mid, uint64_t pos)
+/* Writes to the file of a sink, after the newline that the file lacks. */
+static bool append(struct log_writer *w, struct log_stream *s, struct log_sink *k, struct iovec *body)
 {
     struct log_file *f = k->file;
-    uint64_t key = log_stream_key(s);
     struct iovec iov[2] = {{"\n", 0}, *body};
     struct err e;
     int rc;
 
     /* An unfinished line of somebody else, or one that we lost the thread of, is ended first. */
-    if (f->now.tail && (f->now.tail != key || !k->mid))
+    if (f->now.tail && (f->now.tail != log_stream_key(s) || !k->mid))
         iov[0].iov_len = 1;
     rc = log_file_append(f, iov, 2);
     log_mark_dirty(w, s);
-    if (rc < 0) {
-        err_set(&e, rc, "cannot write log file %s: %s", f->path, strerror(-rc));
-        log_file_failed(w, f, rc, e.msg);
-        return;
-    }
-    f->failing = false;
-    f->now.tail = mid ? key : 0;
-    k->dropping = false;
-    k->mid = mid;
-    k->pos = pos;
+    if (rc == 0)
+        return true;
+    err_set(&e, rc, "cannot write log file %s: %s", f->path, strerror(-rc));
+    log_file_failed(w, f, rc, e.msg);
+    return false;
 }
 
 static void put_date(struct log_writer *w, struct log_stream *s, uint64_t time_us)
@@ -79,8 +77,8 @@ static void date_lines(struct log_writer *w, struct log_stream *s, const struct 
     bool mid = k->mid;
     char *out;
 
-    memcpy(date + n, ": ", 2);
-    n += 2;
+    date[n++] = ':';
+    date[n++] = ' ';
     buf_reserve(&w->text, c->end + c->n_pieces * n + 1);
     out = w->text.data;
     for (size_t i = 0; i < c->n_pieces; i++) {
@@ -113,7 +111,12 @@ static void feed_file(struct log_writer *w, struct log_stream *s, struct log_sin
             buf_putc(&w->text, '\n');
         body = (struct iovec){w->text.data, w->text.len};
     }
-    append(w, s, k, &body, last->flags & LOG_F_PARTIAL, c->from + c->end);
+    if (!append(w, s, k, &body))
+        return;
+    k->file->failing = k->dropping = false;
+    k->mid = last->flags & LOG_F_PARTIAL;
+    k->file->now.tail = k->mid ? log_stream_key(s) : 0;
+    k->pos = c->from + c->end;
 }
 
 static bool any_sub(struct log_writer *w, const struct log_stream *s)
@@ -157,39 +160,47 @@ static void feed_rows(struct log_writer *w, struct log_stream *s, const struct c
     s->sinks[0].pos = c->from + c->end;
 }
 
+static bool tell_rows(struct log_writer *w, struct log_stream *s, const struct log_line *line)
+{
+    int rc = log_add_row(w, s, line, any_sub(w, s));
+
+    s->sinks[0].told = rc == SQLITE_OK;
+    if (rc != SQLITE_OK)
+        log_txn_failed(w, rc);
+    return rc == SQLITE_OK;
+}
+
+static bool tell_file(struct log_writer *w, struct log_stream *s, struct log_sink *k,
+                      const struct log_line *line)
+{
+    struct log_sink ended = *k;
+    struct iovec body;
+
+    w->text.len = 0;
+    if (s->date_format)
+        put_date(w, s, line->time_us);
+    buf_append(&w->text, line->text, line->len);
+    buf_putc(&w->text, '\n');
+    body = (struct iovec){w->text.data, w->text.len};
+    ended.mid = false; /* a line that was cut off by the gap is ended first */
+    if (!append(w, s, &ended, &body))
+        return false;
+    /* The trouble is not over before the app's own lines can be written. */
+    k->file->now.tail = 0;
+    k->drop_lines = k->drop_bytes = 0;
+    return true;
+}
+
 /* The word about dropped lines, where the gap is. */
-static void tell_drops(struct log_writer *w, struct log_stream *s, struct log_sink *k)
+static bool tell_drops(struct log_writer *w, struct log_stream *s, struct log_sink *k)
 {
     char text[128];
     struct log_line line = line_of(s, clock_wall_us());
-    struct iovec body;
-    int rc;
 
     line.len = log_drop_text(k, text);
     line.text = text;
     line.flags = LOG_F_DROPPED;
-    if (!k->file) {
-        rc = log_add_row(w, s, &line, any_sub(w, s));
-        k->told = rc == SQLITE_OK;
-        if (rc != SQLITE_OK)
-            log_txn_failed(w, rc);
-        return;
-    }
-    w->text.len = 0;
-    if (s->date_format)
-        put_date(w, s, line.time_us);
-    buf_append(&w->text, text, line.len);
-    buf_putc(&w->text, '\n');
-    body = (struct iovec){w->text.data, w->text.len};
-    {
-        bool mid = k->mid;
-
-        k->mid = false; /* the line that was cut off is ended first */
-        append(w, s, k, &body, false, k->pos);
-        k->mid = mid;
-    }
-    if (!k->file->failing)
-        k->drop_lines = k->drop_bytes = 0;
+    return k->file ? tell_file(w, s, k, &line) : tell_rows(w, s, &line);
 }
 
 /* Opens the files of the sinks in `mask` and takes those out that cannot be written. */
@@ -272,10 +283,7 @@ static unsigned tell_all_drops(struct log_writer *w, struct log_stream *s, unsig
     for (unsigned i = 0; i < s->n_sinks; i++) {
         struct log_sink *k = &s->sinks[i];
 
-        if (!(mask & 1u << i) || !k->drop_lines || k->told)
-            continue;
-        tell_drops(w, s, k);
-        if (k->file ? k->file->failing : !log_db_usable(w))
+        if ((mask & 1u << i) && k->drop_lines && !k->told && !tell_drops(w, s, k))
             mask &= ~(1u << i);
     }
     return mask;

@@ -39,6 +39,7 @@ struct log_file {
 
     bool failing; /* the last attempt failed; the next one at `retry_at` (monotonic ms) */
     uint64_t retry_at;
+    uint64_t quiet_until; /* a failure before this is the same trouble */
 };
 
 struct log_files {

@@ -25,6 +25,7 @@
 #define LOG_RETRY_MS    500u
 #define LOG_PACE_MS     20u           /* between two commits while bytes keep coming */
 #define LOG_PACE_BYTES  (512u * 1024) /* ... unless so many wait */
+#define LOG_QUIET_MS    10000u        /* trouble that comes back so soon was never over */
 #define LOG_RUN_BUCKETS 1024u
 
 struct log_writer;
@@ -42,6 +43,7 @@ struct log_sink {
     uint64_t drop_lines, drop_bytes; /* dropped at `pos`, not yet told */
 };
 
+/* Grouped by who may touch what, not packed. NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding) */
 struct log_stream {
     struct logs *l;
     uint64_t run;
@@ -62,7 +64,11 @@ struct log_stream {
     int pipe; /* -1 once closed */
     uv_poll_t poll;
     bool poll_open; /* the handle is not closed yet */
+    TAILQ_ENTRY(log_stream) by_rest;
+    uint64_t last_take; /* ns */
     bool in_pause;
+    bool in_rest;
+    bool widened; /* the pipe */
     bool writer_done;
 
     _Atomic uint64_t taken;        /* bytes in the spool since its beginning */
@@ -185,7 +191,9 @@ struct logs {
     uv_timer_t retry; /* runs only after a pipe could not be read */
     unsigned handles; /* uv handles that are not closed yet */
     LIST_HEAD(, log_stream) runs[LOG_RUN_BUCKETS];
+    uv_timer_t rest; /* runs only while an app floods */
     TAILQ_HEAD(, log_stream) paused;
+    TAILQ_HEAD(, log_stream) resting;
     LIST_HEAD(, log_sub) subs;
     STAILQ_HEAD(, log_job) jobs;
     bool job_running, joined;

@@ -10,6 +10,14 @@
 #include "daemon/log_int.h"
 #include "daemon/log_spool.h"
 
+#define REST_MS     1
+#define REST_HOT_NS 1500000u     /* two turns within this: the app writes all the time */
+#define REST_PIPE   (256 * 1024) /* bytes */
+
+static void on_rest(uv_timer_t *timer);
+static void unrest(struct log_stream *s);
+static void start_polling(struct log_stream *s);
+
 static bool has_room(const struct log_stream *s, uint64_t stream_max, uint64_t total_max)
 {
     return atomic_load(&s->taken) - atomic_load(&s->released) < stream_max &&
@@ -34,8 +42,8 @@ enum taken {
     TAKE_FAULT, /* no memory for the spool, most likely */
 };
 
-/* Moves up to `max` bytes. */
-static enum taken take(struct log_stream *s, size_t max)
+/* Moves up to `max` bytes; how many is stored in `got` (may be NULL). */
+static enum taken take(struct log_stream *s, size_t max, size_t *got)
 {
     size_t moved = 0;
     ssize_t n = 1;
@@ -52,6 +60,8 @@ static enum taken take(struct log_stream *s, size_t max)
     }
     if (moved && !s->disabled)
         log_news(s->l, s, moved);
+    if (got)
+        *got = moved;
     if (n < 0 && n != -EAGAIN) {
         log_warn("logs: cannot take output of run %llu: %s", (unsigned long long)s->run, strerror((int)-n));
         return TAKE_FAULT;
@@ -65,6 +75,7 @@ static void pause_stream(struct log_stream *s)
     struct logs *l = s->l;
     uint64_t now = clock_mono_ms();
 
+    unrest(s);
     uv_poll_stop(&s->poll);
     if (!s->in_pause) {
         s->in_pause = true;
@@ -91,12 +102,41 @@ static void unpause(struct log_stream *s)
     atomic_fetch_sub(&s->l->n_paused, 1);
 }
 
-static void on_readable(uv_poll_t *poll, int status, int events)
+/*
+ * An app that writes line by line makes its pipe readable all the time, and waking up for each line costs
+ * more than the line. Its pipe is then left for a millisecond at a time, with room for what it may write
+ * meanwhile.
+ */
+static void rest(struct log_stream *s)
 {
-    struct log_stream *s = poll->data;
+    struct logs *l = s->l;
 
-    (void)status;
-    (void)events;
+    if (s->in_rest)
+        return;
+    uv_poll_stop(&s->poll);
+    if (!s->widened) {
+        s->widened = true;
+        fcntl(s->pipe, F_SETPIPE_SZ, REST_PIPE); /* an unprivileged user's limit may forbid it: no harm */
+    }
+    s->in_rest = true;
+    TAILQ_INSERT_TAIL(&l->resting, s, by_rest);
+    if (!uv_is_active((uv_handle_t *)&l->rest))
+        uv_timer_start(&l->rest, on_rest, REST_MS, 0);
+}
+
+static void unrest(struct log_stream *s)
+{
+    if (s->in_rest)
+        TAILQ_REMOVE(&s->l->resting, s, by_rest);
+    s->in_rest = false;
+}
+
+/* Takes a turn's worth and sees to what the pipe needs next. */
+static void take_turn(struct log_stream *s)
+{
+    uint64_t now = uv_hrtime();
+    size_t got = 0;
+
     if (!s->disabled && !has_room(s, LOG_STREAM_MAX, LOG_TOTAL_MAX)) {
         pause_stream(s);
         /* The writer may have made room before it could see n_paused. */
@@ -104,8 +144,14 @@ static void on_readable(uv_poll_t *poll, int status, int events)
             uv_async_send(&s->l->wake);
         return;
     }
-    switch (take(s, LOG_TAKE_MAX)) {
+    switch (take(s, LOG_TAKE_MAX, &got)) {
     case TAKE_MORE:
+        if (got && now - s->last_take < REST_HOT_NS)
+            rest(s);
+        else if (s->in_rest && !got) {
+            unrest(s);
+            start_polling(s);
+        }
         break;
     case TAKE_END:
         log_intake_end(s);
@@ -115,6 +161,27 @@ static void on_readable(uv_poll_t *poll, int status, int events)
         uv_timer_start(&s->l->retry, on_retry, LOG_RETRY_MS, 0);
         break;
     }
+    s->last_take = now;
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+    (void)status;
+    (void)events;
+    take_turn(poll->data);
+}
+
+static void on_rest(uv_timer_t *timer)
+{
+    struct logs *l = timer->data;
+    struct log_stream *s, *next;
+
+    for (s = TAILQ_FIRST(&l->resting); s; s = next) {
+        next = TAILQ_NEXT(s, by_rest);
+        take_turn(s);
+    }
+    if (!TAILQ_EMPTY(&l->resting))
+        uv_timer_start(timer, on_rest, REST_MS, 0);
 }
 
 static void start_polling(struct log_stream *s)
@@ -138,7 +205,7 @@ void log_intake_start(struct log_stream *s)
     s->l->handles++;
     fcntl(s->pipe, F_SETFL, fcntl(s->pipe, F_GETFL) | O_NONBLOCK);
     /* What a run wrote while no engine was there is taken before anything else happens to it. */
-    if (!s->disabled && has_room(s, LOG_STREAM_MAX, LOG_TOTAL_MAX) && take(s, LOG_TAKE_MAX) == TAKE_END)
+    if (!s->disabled && has_room(s, LOG_STREAM_MAX, LOG_TOTAL_MAX) && take(s, LOG_TAKE_MAX, NULL) == TAKE_END)
         log_intake_end(s);
     else
         start_polling(s);
@@ -146,7 +213,7 @@ void log_intake_start(struct log_stream *s)
 
 void log_intake_take(struct log_stream *s)
 {
-    if (s->pipe >= 0 && take(s, LOG_TAKE_MAX) == TAKE_END)
+    if (s->pipe >= 0 && take(s, LOG_TAKE_MAX, NULL) == TAKE_END)
         log_intake_end(s);
 }
 
@@ -168,6 +235,7 @@ static void on_closed(uv_handle_t *h)
 void log_intake_stop(struct log_stream *s)
 {
     unpause(s);
+    unrest(s);
     if (s->poll_open && !uv_is_closing((uv_handle_t *)&s->poll))
         uv_close((uv_handle_t *)&s->poll, on_closed);
 }

@@ -92,16 +92,19 @@ void log_live_history(struct log_sub *s, struct log_block *b)
         log_live_gone(s);
 }
 
-/* Frees a subscription that nobody holds any more. */
-void log_live_gone(struct log_sub *s)
+static void free_sub(struct log_sub *s)
 {
-    if (!s->dead || !s->gone || s->querying)
-        return;
     LIST_REMOVE(s, by_loop);
     atomic_fetch_sub(&s->l->live_bytes, log_block_size(&s->pending));
     log_block_free(&s->pending);
     log_filter_free(&s->filter);
     free(s);
+}
+
+void log_live_gone(struct log_sub *s)
+{
+    if (s->dead && s->gone && !s->querying)
+        free_sub(s);
 }
 
 struct log_sub *logs_subscribe(struct logs *l, const struct log_query *q, logs_live_cb cb, void *arg)
@@ -128,13 +131,11 @@ void logs_unsubscribe(struct log_sub *s)
 /* The writer is gone. */
 void log_live_close(struct logs *l)
 {
-    struct log_sub *s;
+    struct log_sub *next;
 
-    while ((s = LIST_FIRST(&l->subs))) {
-        if (!s->gone)
-            log_block_free(&s->staged);
-        s->dead = s->gone = true;
-        s->querying = false;
-        log_live_gone(s);
+    for (struct log_sub *s = LIST_FIRST(&l->subs); s; s = next) {
+        next = LIST_NEXT(s, by_loop);
+        log_block_free(&s->staged);
+        free_sub(s);
     }
 }

@@ -5,7 +5,7 @@
 #include "common/mem.h"
 
 /* 8 KiB pages: a third more rows per second than 4 KiB; more would make small commits expensive. */
-const char log_schema_new[] = "PRAGMA page_size = 8192;"
+const char log_schema_new[] = "PRAGMA page_size = 16384;"
                               "PRAGMA auto_vacuum = INCREMENTAL;";
 
 const char log_schema_writer[] = "PRAGMA journal_mode = WAL;"
@@ -13,7 +13,7 @@ const char log_schema_writer[] = "PRAGMA journal_mode = WAL;"
                                  "PRAGMA secure_delete = OFF;"
                                  "PRAGMA cache_size = -1024;"
                                  "PRAGMA temp_store = MEMORY;"
-                                 "PRAGMA wal_autocheckpoint = 1000;"
+                                 "PRAGMA wal_autocheckpoint = 500;"
                                  "PRAGMA journal_size_limit = 16777216;";
 
 /*

@@ -29,7 +29,7 @@ struct log_writer {
     uint64_t last_commit;
 
     bool db_failing;
-    uint64_t db_retry_at;
+    uint64_t db_retry_at, db_quiet_until;
     uint64_t aside_at;
     unsigned generation;
     uint64_t place_until; /* streams wait so long at start for a database that does not open */

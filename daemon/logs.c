@@ -143,6 +143,7 @@ struct logs *logs_open(uv_loop_t *loop, const char *db_path, const struct logs_h
     l->db_path = xstrdup(db_path);
     fs_boot_id(l->boot);
     TAILQ_INIT(&l->paused);
+    TAILQ_INIT(&l->resting);
     STAILQ_INIT(&l->jobs);
     STAILQ_INIT(&l->msgs);
     STAILQ_INIT(&l->queue);
@@ -156,7 +157,9 @@ struct logs *logs_open(uv_loop_t *loop, const char *db_path, const struct logs_h
     l->wake.data = l;
     uv_timer_init(loop, &l->retry);
     l->retry.data = l;
-    l->handles = 2;
+    uv_timer_init(loop, &l->rest);
+    l->rest.data = l;
+    l->handles = 3;
     start_thread(l);
     return l;
 }
@@ -297,11 +300,14 @@ static void on_handle_closed(uv_handle_t *h)
 
 static void free_logs(struct logs *l)
 {
+    struct log_stream *s, *next;
     struct log_event *e;
 
     for (unsigned i = 0; i < LOG_RUN_BUCKETS; i++)
-        while (!LIST_EMPTY(&l->runs[i]))
-            log_stream_free(LIST_FIRST(&l->runs[i]));
+        for (s = LIST_FIRST(&l->runs[i]); s; s = next) {
+            next = LIST_NEXT(s, by_run);
+            log_stream_free(s);
+        }
     log_live_close(l);
     while ((e = STAILQ_FIRST(&l->events))) {
         STAILQ_REMOVE_HEAD(&l->events, next);
@@ -327,6 +333,7 @@ void log_maybe_closed(struct logs *l)
     if (!uv_is_closing((uv_handle_t *)&l->wake)) {
         uv_close((uv_handle_t *)&l->wake, on_handle_closed);
         uv_close((uv_handle_t *)&l->retry, on_handle_closed);
+        uv_close((uv_handle_t *)&l->rest, on_handle_closed);
     }
     if (l->handles)
         return;

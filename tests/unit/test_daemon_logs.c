@@ -2,6 +2,26 @@
 #include "logpath.h"
 
 #include <poll.h>
+#include <sys/resource.h>
+
+#ifdef __SANITIZE_ADDRESS__
+#define UNDER_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define UNDER_ASAN 1
+#endif
+#endif
+
+static unsigned count_fds(void)
+{
+    DIR *d = opendir("/proc/self/fd");
+    unsigned n = 0;
+
+    while (readdir(d))
+        n++;
+    closedir(d);
+    return n;
+}
 
 static void test_lines_and_files(void **state)
 {
@@ -637,6 +657,151 @@ static void test_block_then_drop(void **state)
     path_remove(p.dir);
 }
 
+/* Many short runs at once: every byte is there, and nothing is left of them. */
+static void test_many_short_runs(void **state)
+{
+    enum { RUNS = 300, LINES = 600 };
+    struct path p;
+    struct rlimit limit;
+    unsigned fds_before, fds_after;
+    sqlite3 *h;
+    sqlite3_stmt *st;
+
+    (void)state;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    path_open(&p);
+    path_run_ms(&p, 100);
+    fds_before = count_fds();
+    for (int i = 0; i < RUNS; i++) {
+        int out[2];
+        char *f = xasprintf("%s/r%d.log", p.dir, i % 50);
+        struct log_run run = path_run(&p, (uint64_t)i + 1, &f, NULL);
+
+        path_pipe(out);
+        for (int k = 0; k < LINES; k++)
+            dprintf(out[1], "run %d line %d of what a short run has to say, and no more\n", i, k);
+        close(out[1]);
+        logs_attach(p.logs, &run, out[0], -1, -1, -1);
+        free(f);
+    }
+    path_until_done(&p, RUNS);
+    path_run_ms(&p, 20);
+    fds_after = count_fds();
+    assert_in_range(fds_after, 0, fds_before + 1); /* the spool that the keeper's part of the test holds */
+    assert_int_equal(sqlite3_open(p.db, &h), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_prepare_v2(h, "SELECT count(DISTINCT text), count(*), (SELECT count(*) FROM sink) FROM line",
+                           -1, &st, NULL),
+        SQLITE_OK);
+    assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+    assert_int_equal(sqlite3_column_int(st, 0), RUNS * LINES);
+    assert_int_equal(sqlite3_column_int(st, 1), RUNS * LINES);
+    assert_int_equal(sqlite3_column_int(st, 2), 0);
+    sqlite3_finalize(st);
+    sqlite3_close(h);
+    path_close(&p);
+    path_remove(p.dir);
+}
+
+/* 40 MB without a newline: bounded memory, and the file has every byte. */
+static void test_no_newline(void **state)
+{
+    enum { SIZE = 40 * 1024 * 1024 };
+    struct path p;
+    struct rusage before, after;
+    struct stat st;
+    int out[2];
+    pid_t pid;
+
+    (void)state;
+    path_open(&p);
+    char *f = path_file(&p, "o.log");
+    struct log_run run = path_run(&p, 1, &f, NULL);
+
+    path_pipe(out);
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        char block[65536];
+
+        memset(block, 'n', sizeof block);
+        for (int i = 0; i < SIZE / (int)sizeof block; i++)
+            fs_write_all(out[1], block, sizeof block);
+        _exit(0);
+    }
+    close(out[1]);
+    getrusage(RUSAGE_SELF, &before);
+    logs_attach(p.logs, &run, out[0], -1, -1, -1);
+    path_until_done(&p, 1);
+    getrusage(RUSAGE_SELF, &after);
+    waitpid(pid, NULL, 0);
+    assert_int_equal(stat(f, &st), 0);
+    assert_int_equal(st.st_size, SIZE + 1);
+#ifndef UNDER_ASAN /* freed memory is kept for a while there */
+    assert_true(after.ru_maxrss - before.ru_maxrss < 32 * 1024);
+#endif
+    free(f);
+    path_close(&p);
+    path_remove(p.dir);
+}
+
+static void on_nothing(void *arg, const struct log_line *lines, size_t n, uint64_t missed)
+{
+    uint64_t *seen = arg;
+
+    (void)lines;
+    seen[0] += n;
+    seen[1] += missed;
+}
+
+/* A loop that does not come to hand lines over: the writer goes on, and the subscriber is told the number. */
+static void test_missed(void **state)
+{
+    enum { LINES = 200000 };
+    struct path p;
+    uint64_t seen[2] = {0};
+    struct log_sub *sub;
+    int out[2];
+    pid_t pid;
+
+    (void)state;
+    path_open(&p);
+    struct log_run run = path_run(&p, 1, NULL, NULL);
+
+    path_pipe(out);
+    logs_attach(p.logs, &run, out[0], -1, -1, -1);
+    sub = logs_subscribe(p.logs, &(struct log_query){.out = true}, on_nothing, seen);
+    path_run_ms(&p, 50);
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        FILE *file = fdopen(out[1], "w");
+
+        for (int i = 0; i < LINES; i++)
+            fprintf(file, "%-99d\n", i);
+        fclose(file);
+        _exit(0);
+    }
+    close(out[1]);
+    /* Much in one turn of the loop each, so that the bound is reached. */
+    while (p.done == 0) {
+        for (int i = 0; i < 50; i++) {
+            logs_drain(p.logs, 1);
+            usleep(2000);
+        }
+        uv_run(&p.loop, UV_RUN_NOWAIT);
+    }
+    path_flush(&p);
+    path_run_ms(&p, 50);
+    assert_int_equal(seen[0] + seen[1], LINES);
+    logs_unsubscribe(sub);
+    waitpid(pid, NULL, 0);
+    path_close(&p);
+    path_remove(p.dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -656,6 +821,9 @@ int main(void)
         cmocka_unit_test(test_query),
         cmocka_unit_test(test_join),
         cmocka_unit_test(test_block_then_drop),
+        cmocka_unit_test(test_many_short_runs),
+        cmocka_unit_test(test_no_newline),
+        cmocka_unit_test(test_missed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
