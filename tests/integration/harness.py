@@ -426,7 +426,7 @@ class Home:
     def engine_pid(self):
         keeper = self.keeper_pid()
         for child_pid in read_file("/proc/%s/task/%s/children" % (keeper, keeper)).split() if keeper else []:
-            if "--engine" in proc_cmdline(int(child_pid)):
+            if int(child_pid) in self.engine_pids():
                 return int(child_pid)
         pids = self.engine_pids()
         return pids[0] if pids else None

@@ -219,7 +219,7 @@ class Live(PmTest):
             wait_until(lambda: self.home.app_log("f").endswith(" .\n") and "%08d " % (count - 1) in self.home.app_log("f")[-200:],
                        50, "all is in the file")
             numbers, missed = [], 0
-            while not numbers or numbers[-1] != count - 1:
+            while len(numbers) + missed < count:
                 params = slow.notification(30)["params"]
                 missed += params.get("missed", 0)
                 numbers += [int(l["text"][:8]) for l in params.get("lines", []) if l["stream"] == "out"]

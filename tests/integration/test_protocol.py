@@ -117,7 +117,7 @@ class Requests(Protocol):
                 if "error" not in message:
                     # Accepted as it is, at most because the value has a meaning: then nothing strange may run.
                     self.fail("accepted: %r -> %r" % (change, message))
-                self.assertIn(message["error"]["code"], (-32602, -32010), change)
+                self.assertIn(message["error"]["code"], (-32602, -32010, -32700), change)
             self.assertEqual(len(c.call("list")), 1)
 
     def test_one_bad_app_and_none_is_created(self):
