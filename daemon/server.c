@@ -37,6 +37,21 @@ static void turn_away(int fd, int code, const char *why)
     close(fd);
 }
 
+/* Those that connect and say nothing must not keep out a client that speaks: the oldest of them goes. */
+static bool make_room(struct server *s)
+{
+    struct conn *c;
+
+    TAILQ_FOREACH(c, &s->conns, entry)
+    {
+        if (c->hello || c->closing || c->in_flight)
+            continue;
+        conn_turn_out(c, RPC_FAILED, "too many connections, and this one has not said hello");
+        return true;
+    }
+    return false;
+}
+
 static void take_connection(struct server *s, int fd)
 {
     struct ucred cred;
@@ -46,7 +61,7 @@ static void take_connection(struct server *s, int fd)
         (cred.uid != geteuid() && cred.uid != 0)) {
         log_warn("a connection of uid %d was refused", (int)cred.uid);
         turn_away(fd, RPC_FORBIDDEN, "this daemon belongs to another user");
-    } else if (s->n_conns >= CONNECTIONS_MAX) {
+    } else if (s->n_conns >= CONNECTIONS_MAX && !make_room(s)) {
         turn_away(fd, RPC_FAILED, "too many connections; try again later");
     } else {
         conn_open(s, fd, cred.uid, cred.pid);
@@ -125,7 +140,6 @@ static void finish_if_empty(struct server *s)
 
 void server_conn_gone(struct server *s)
 {
-    s->n_conns--;
     if (s->closing)
         finish_if_empty(s);
 }

@@ -57,6 +57,10 @@ uint64_t store_next_app(struct store *s)
 
 void store_run_seen(struct store *s, uint64_t run)
 {
+    if (!s->ids_known) {
+        s->run_floor = run >= s->run_floor ? run + 1 : s->run_floor;
+        return;
+    }
     if (run < s->runs.next)
         return;
     s->runs.next = run;
@@ -149,6 +153,10 @@ static void call_opened(struct store *s, struct store_result *r)
     }
     s->runs = (struct id_block){r->image.next_run, r->image.next_run + 2 * RUN_BLOCK};
     s->apps = (struct id_block){r->image.next_app, r->image.next_app + 2 * APP_BLOCK};
+    s->ids_known = true;
+    if (s->run_floor)
+        store_run_seen(s, s->run_floor - 1);
+    r->image.next_run = s->runs.next;
     r->image.trouble = r->msg[0] ? r->msg : NULL;
     s->opened(s->arg, 0, &r->image, r->msg);
 }

@@ -59,6 +59,8 @@ struct store {
     void (*closed)(void *arg);
     void *closed_arg;
     struct id_block runs, apps;
+    bool ids_known;     /* the database told where they begin */
+    uint64_t run_floor; /* ids below were seen before that */
     pthread_t thread;
 
     /* under the lock */
