@@ -136,11 +136,6 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
     *buf = uv_buf_init(read_chunk, sizeof(read_chunk));
 }
 
-static bool on_line(void *arg, const char *text, size_t len)
-{
-    return conn_request(arg, text, len);
-}
-
 static void write_connection_error(struct conn *c, int code, const char *why)
 {
     struct buf line = {0};
@@ -163,6 +158,29 @@ static void too_long(struct conn *c)
     conn_finish(c);
 }
 
+/* A peer that asks faster than it reads, or than the answers come, is not heard for a while. */
+static bool too_much(const struct conn *c)
+{
+    return c->in_flight >= IN_FLIGHT_MAX || c->queued > UNREAD_MAX;
+}
+
+static void after_lines(struct conn *c, int rc)
+{
+    if (c->closing || c->finish || c->broken)
+        return;
+    if (rc < 0) {
+        too_long(c);
+    } else if (rc == 1 || too_much(c)) {
+        c->paused = true;
+        uv_read_stop((uv_stream_t *)&c->pipe);
+    }
+}
+
+static bool on_line(void *arg, const char *text, size_t len)
+{
+    return conn_request(arg, text, len) && !too_much(arg);
+}
+
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
     struct conn *c = stream->data;
@@ -182,20 +200,16 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
         conn_close(c);
         return;
     }
-    if (frame_feed(&c->in, buf->base, (size_t)n, on_line, c) < 0)
-        too_long(c);
-    if (!c->closing && (c->in_flight >= IN_FLIGHT_MAX || c->queued > UNREAD_MAX)) {
-        c->paused = true;
-        uv_read_stop(stream);
-    }
+    after_lines(c, frame_feed(&c->in, buf->base, (size_t)n, on_line, c));
 }
 
 void conn_resume(struct conn *c)
 {
     if (c->paused && c->in_flight < IN_FLIGHT_MAX / 2 && c->queued < UNREAD_MAX / 2 && !c->finish &&
-        !c->closing) {
+        !c->broken && !c->closing) {
         c->paused = false;
         uv_read_start((uv_stream_t *)&c->pipe, on_alloc, on_read);
+        after_lines(c, frame_resume(&c->in, on_line, c));
     }
     close_if_done(c);
 }

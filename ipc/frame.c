@@ -6,8 +6,22 @@
 #include "common/err.h"
 #include "ipc/methods.h"
 
-int frame_feed(struct buf *rest, const char *data, size_t len,
-               bool (*line)(void *arg, const char *text, size_t len), void *arg)
+/* The line that began in `rest` ends with these bytes. */
+static bool end_line(struct buf *rest, const char *data, size_t n, frame_line line, void *arg)
+{
+    struct buf whole = *rest;
+    bool go_on;
+
+    if (!rest->len)
+        return line(arg, data, n);
+    *rest = (struct buf){0};
+    buf_append(&whole, data, n);
+    go_on = line(arg, whole.data, whole.len);
+    buf_free(&whole);
+    return go_on;
+}
+
+int frame_feed(struct buf *rest, const char *data, size_t len, frame_line line, void *arg)
 {
     while (len > 0) {
         const char *end = memchr(data, '\n', len);
@@ -20,22 +34,26 @@ int frame_feed(struct buf *rest, const char *data, size_t len,
             buf_append(rest, data, n);
             return 0;
         }
-        if (rest->len) {
-            struct buf whole = *rest;
-
-            *rest = (struct buf){0};
-            buf_append(&whole, data, n);
-            go_on = line(arg, whole.data, whole.len);
-            buf_free(&whole);
-        } else {
-            go_on = line(arg, data, n);
-        }
-        if (!go_on)
-            return 0;
+        go_on = end_line(rest, data, n, line, arg);
         data += n + 1;
         len -= n + 1;
+        if (!go_on) {
+            buf_append(rest, data, len);
+            return 1;
+        }
     }
     return 0;
+}
+
+int frame_resume(struct buf *rest, frame_line line, void *arg)
+{
+    struct buf all = *rest;
+    int rc;
+
+    *rest = (struct buf){0};
+    rc = frame_feed(rest, all.data, all.len, line, arg);
+    buf_free(&all);
+    return rc;
 }
 
 bool frame_too_deep(const char *text, size_t len)

@@ -46,16 +46,16 @@ static void prepared(struct bench *b, bool backup)
 
 static void garbage_without_copy(void **state)
 {
+    static const char garbage[] = "this is not a database, not at all, nothing like it; but it is long "
+                                  "enough to be read as if it had a "
+                                  "header of one hundred bytes";
     struct bench b;
     char old_id[33];
 
     (void)state;
     prepared(&b, false);
     memcpy(old_id, b.home_id, sizeof(old_id));
-    write_file(b.path,
-               "this is not a database, not at all, nothing like it; but it is long enough to be read "
-               "as if it had a header of one hundred bytes",
-               130);
+    write_file(b.path, garbage, sizeof(garbage) - 1);
     bench_open(&b);
     assert_int_equal(b.open_rc, 0);
     assert_false(b.fresh);
