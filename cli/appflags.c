@@ -43,7 +43,7 @@ int appflags_apply(const struct args *a, struct app_spec *spec, const char *cwd,
 {
     for (size_t i = 0; i < a->n_given; i++) {
         const struct flag *f = a->given[i].flag;
-        const struct option_row *o = f->key ? option_by_name(f->key) : NULL;
+        const struct option_row *o = f->key ? option_find(f->key) : NULL;
         _cleanup_free_ char *text = NULL;
 
         if (!o || (f->type == FLAG_OPTIONAL && !*a->given[i].value))

@@ -81,13 +81,13 @@ static int send_base(struct cli *c, json_t *base)
 }
 
 /* Sends all chunks; a failed one does not keep the others back. */
-static int send_chunks(struct cli *c, json_t *all, bool force)
+static int send_chunks(struct cli *c, json_t *all, const char *when_known)
 {
     int worst = EXIT_DONE;
 
     while (json_array_size(all) > 0) {
         size_t too_large;
-        json_t *chunk = appsend_chunk(all, APPSEND_MAX, &too_large), *result = NULL;
+        json_t *chunk = appsend_chunk(all, APPSEND_MAX, &too_large), *result = NULL, *params;
         int code;
 
         if (!chunk) {
@@ -96,7 +96,10 @@ static int send_chunks(struct cli *c, json_t *all, bool force)
             json_array_remove(all, 0);
             continue;
         }
-        code = session_call(c, "start", json_pack("{s:o, s:b}", "apps", chunk, "force", (int)force), &result);
+        params = json_pack("{s:o}", "apps", chunk);
+        if (when_known)
+            json_object_set_new(params, when_known, json_true());
+        code = session_call(c, "start", params, &result);
         if (outcome_print(c, result, "started") > 0)
             code = EXIT_FAILED;
         json_decref(result);
@@ -106,14 +109,14 @@ static int send_chunks(struct cli *c, json_t *all, bool force)
     return worst;
 }
 
-int appsend_start(struct cli *c, const struct app_list *apps, bool force)
+int appsend_start(struct cli *c, const struct app_list *apps, const char *when_known)
 {
     json_t *base;
     json_t *all = appsend_pack(apps, &base);
     int code = send_base(c, base);
 
     if (code == 0)
-        code = send_chunks(c, all, force);
+        code = send_chunks(c, all, when_known);
     json_decref(all);
     json_decref(base);
     return code;

@@ -22,6 +22,7 @@ struct plan {
     json_t *known;        /* the daemon's list, NULL when none runs */
     const char **restart; /* words that name what is known */
     size_t n_restart;
+    bool from_file; /* some apps come from a config file: those that run are restarted with it, as PM2 does */
 };
 
 static void add_app(struct plan *p, struct app_spec *take)
@@ -134,6 +135,7 @@ static int plan_file(struct plan *p, const char *file)
                   file);
         return EXIT_USAGE;
     }
+    p->from_file = true;
     rc = config_load_file(&p->ctx, file, &loaded, &report);
     print_report(p, &report);
     if (rc == 0)
@@ -241,12 +243,14 @@ static int restart_known(struct plan *p)
 
 static int carry_out(struct plan *p)
 {
-    int code, other;
+    int code, other = EXIT_DONE;
 
     if (!p->c->connected && autostart_connect(p->c) != SESSION_OK)
         return EXIT_FAILED;
     code = restart_known(p);
-    other = p->apps.n ? appsend_start(p->c, &p->apps, args_has(p->args, "force")) : EXIT_DONE;
+    if (p->apps.n)
+        other = appsend_start(p->c, &p->apps,
+                              args_has(p->args, "force") ? "force" : p->from_file ? "restart" : NULL);
     if (p->c->out.tty && !p->c->out.silent)
         proclist_print(p->c);
     return code > other ? code : other;

@@ -185,7 +185,7 @@ struct app_spec *app_read(struct app_source *source, const struct tree_node *map
     size_t n;
 
     options(&n);
-    r.given = xcalloc(n, sizeof(*r.given));
+    r.given = xcalloc(n, sizeof(void *));
     for (const struct tree_node *value = map->first; value; value = value->next)
         read_key(&r, value);
     complete(&r);

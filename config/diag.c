@@ -12,7 +12,8 @@
 #define DIAG_ERRORS_MAX   200
 #define DIAG_WARNINGS_MAX 400
 
-static void add(struct diag *d, bool warning, unsigned line, unsigned col, const char *fmt, va_list ap)
+static void __attribute__((format(printf, 5, 0)))
+add(struct diag *d, bool warning, unsigned line, unsigned col, const char *fmt, va_list ap)
 {
     struct diag_entry *entry;
 

@@ -11,7 +11,7 @@
 /* By extension; of several programs the first that is installed. */
 static const struct {
     const char *extension;
-    const char *programs[3];
+    const char *programs[3]; /* NULL-terminated */
 } by_extension[] = {
     {".sh", {"bash", "sh"}},  {".py", {"python3", "python"}},
     {".rb", {"ruby"}},        {".php", {"php"}},
@@ -60,12 +60,14 @@ static int use_given(struct app_spec *spec, struct err *e)
 
 static int use_extension(struct app_spec *spec, const char *const *programs, struct err *e)
 {
-    for (size_t i = 0; i < 3 && programs[i]; i++) {
+    size_t i = 0;
+
+    do {
         if (installed(spec, programs[i])) {
             set_interpreter(spec, programs[i]);
             return 0;
         }
-    }
+    } while (programs[++i]);
     return missing(programs[0], e);
 }
 
@@ -127,17 +129,16 @@ static int run_directly(struct app_spec *spec, const struct script_info *info, s
 
 static bool is_python(const char *program)
 {
-    const char *slash = strrchr(program, '/');
+    const char *slash = program ? strrchr(program, '/') : NULL;
 
-    return strncmp(slash ? slash + 1 : program, "python", 6) == 0;
+    return program && strncmp(slash ? slash + 1 : program, "python", 6) == 0;
 }
 
 /* Python keeps output in memory when it is not a terminal: the log would lag by kilobytes and lose them at a
  * kill. */
 static void unbuffer_python(struct app_spec *spec, const struct script_info *info)
 {
-    if ((is_python(spec->interpreter) || (info->program && is_python(info->program))) &&
-        !env_get(spec->env, "PYTHONUNBUFFERED"))
+    if ((is_python(spec->interpreter) || is_python(info->program)) && !env_get(spec->env, "PYTHONUNBUFFERED"))
         env_set(&spec->env, "PYTHONUNBUFFERED", "1");
 }
 

@@ -108,7 +108,7 @@ static void read_one(struct app_source *source, const struct tree_node *node, st
     spec = app_read(source, node);
     if (!spec)
         return;
-    out->v = xrealloc(out->v, (out->n + 1) * sizeof(*out->v));
+    out->v = xrealloc(out->v, (out->n + 1) * sizeof(void *));
     out->v[out->n++] = spec;
 }
 

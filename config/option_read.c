@@ -94,9 +94,8 @@ static int set_number(const struct option_row *o, struct app_spec *s, const char
 
 static int set_string(const struct option_row *o, struct app_spec *s, const char *text, struct err *e)
 {
-    _cleanup_free_ char *copy = xstrdup(text);
+    char *copy = xstrdup(text), **field;
     size_t len = strlen(copy);
-    char *old;
     int r;
 
     if (o->type == OPT_ENUM && len > 5 && strcmp(copy + len - 5, "_mode") == 0)
@@ -108,10 +107,12 @@ static int set_string(const struct option_row *o, struct app_spec *s, const char
     }
     r = option_check_text(o, copy, e);
     if (r == 0 && o->store == STORE_STRING) {
-        old = *(char **)option_field(o, s);
-        *(char **)option_field(o, s) = copy;
-        copy = old;
+        field = option_field(o, s);
+        free(*field);
+        *field = copy;
+        copy = NULL; /* taken */
     }
+    free(copy);
     return r;
 }
 

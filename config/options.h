@@ -50,18 +50,18 @@ struct option_row {
     const char *name; /* canonical: in jlist, on the wire, in the database */
     const char *aliases[OPT_ALIASES_MAX + 1];
     enum opt_type type;
-    enum opt_store store; /* STORE_NONE: only files have it (it acts through another field) */
-    size_t offset;        /* into struct app_spec, unless STORE_NONE */
-    size_t given_offset;  /* of a bool that says "set in the config"; 0 = there is none */
-    bool required;
+    enum opt_store store;     /* STORE_NONE: only files have it (it acts through another field) */
+    size_t offset;            /* into struct app_spec, unless STORE_NONE */
+    size_t given_offset;      /* of a bool that says "set in the config"; 0 = there is none */
     int64_t min, max;         /* numbers, in base units */
     int64_t def;              /* numbers and booleans */
     const char *def_text;     /* strings; NULL = unset */
     const char *unit;         /* of the base value, for documentation; NULL = none */
     const char *const *words; /* OPT_ENUM */
-    int (*check)(const char *text,
-                 struct err *e); /* strings: more than type and length; NULL = nothing more */
+    /* Strings: what must hold beside type and length; NULL = nothing more. */
+    int (*check)(const char *text, struct err *e);
     enum opt_needs needs;
+    bool required;    /* an app without it is refused once it is resolved */
     const char *help; /* one sentence */
 };
 

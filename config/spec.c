@@ -314,6 +314,10 @@ static int fields_from_json(struct app_spec *s, const json_t *j, struct err *e)
         if (r < 0)
             return err_wrap(e, "%s", o->name), r;
     }
+    /* Which program runs the script was chosen before an app is sent; no word about it means the script
+     * itself. */
+    if (!s->interpreter)
+        s->interpreter = xstrdup("none");
     return app_spec_validate(s, e);
 }
 

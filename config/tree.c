@@ -143,10 +143,10 @@ bool tree_check_keys(struct tree_node *map, struct diag *d)
     if (map->count < 2)
         return true;
     /* Sorting, because a file may hold 100,000 keys in one map. */
-    v = xcalloc(map->count, sizeof(struct tree_node *));
+    v = xcalloc(map->count, sizeof(void *));
     for (struct tree_node *c = map->first; c; c = c->next)
         v[n++] = c;
-    qsort(v, n, sizeof(*v), tree_by_key);
+    qsort(v, n, sizeof(void *), tree_by_key);
     for (size_t i = 1; i < n; i++) {
         if (strcmp(v[i - 1]->key, v[i]->key) != 0)
             continue;

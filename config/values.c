@@ -53,7 +53,7 @@ static bool scaled(const char *text, const struct unit *units, size_t n_units, b
     if (!take_number(&text, &n))
         return false;
     for (size_t i = 0; i < n_units; i++) {
-        if (fold_case ? strcasecmp(text, units[i].word) : strcmp(text, units[i].word))
+        if ((fold_case ? strcasecmp(text, units[i].word) : strcmp(text, units[i].word)) != 0)
             continue;
         return !__builtin_mul_overflow(n, units[i].factor, out);
     }

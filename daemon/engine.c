@@ -25,7 +25,7 @@ static void on_signal(uv_signal_t *handle, int signum)
     struct engine *e = handle->data;
 
     if (signum == SIGUSR2)
-        logs_reopen(e->logs);
+        engine_reopen_logs(e);
     else if (e->restore)
         log_warn("told to end while starting; that is done when the state is together");
     else

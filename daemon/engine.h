@@ -94,6 +94,7 @@ void engine_ack(struct engine *e, uint64_t run);
 void engine_note(struct engine *e, const struct process *p); /* the keeper's note of the current run */
 void engine_stream_done(struct engine *e, uint64_t run, enum log_stream_kind kind);
 void engine_spool_made(struct engine *e, uint64_t run, enum log_stream_kind kind, int fd);
+void engine_reopen_logs(struct engine *e);
 void engine_keeper_message(struct engine *e, struct kw_msg *m);
 void engine_keeper_tick(struct engine *e); /* once a second: what could not be done before */
 void engine_keeper_lost(void *arg);
@@ -114,7 +115,6 @@ json_t *engine_read_blob(int spec_fd);
 void restore_begin(struct engine *e);
 void restore_message(struct engine *e,
                      struct kw_msg *m);     /* from the keeper, while e->restore; takes its descriptors */
-void restore_keeper_gone(struct engine *e); /* no more of the snapshot will come */
 void restore_image(struct engine *e, const struct store_image *image);
 
 /* engine.c: the state is together, clients may come */

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -137,10 +138,25 @@ static void child_ended(struct engine *e, const struct kw_msg *m)
         engine_ack(e, m->token); /* of no process: nobody else would */
 }
 
+/* SIGUSR2: the apps' files, and the daemon's own log when it goes to a file. */
+void engine_reopen_logs(struct engine *e)
+{
+    _cleanup_free_ char *path = home_file(&e->home, HOME_LOG);
+    struct stat st;
+
+    if (e->logs)
+        logs_reopen(e->logs);
+    if (fstat(STDERR_FILENO, &st) < 0 || !S_ISREG(st.st_mode))
+        return;
+    _cleanup_close_ int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+    if (fd >= 0)
+        dup2(fd, STDERR_FILENO);
+}
+
 static void signal_came(struct engine *e, int sig)
 {
-    if (sig == SIGUSR2 && e->logs)
-        logs_reopen(e->logs);
+    if (sig == SIGUSR2)
+        engine_reopen_logs(e);
     else if (sig == SIGTERM)
         engine_shutdown(e, false, "signal to the daemon", NULL, NULL);
 }
@@ -340,6 +356,17 @@ void engine_keeper_tick(struct engine *e)
     }
 }
 
+/*
+ * The keeper died while this engine was still taking over from it: neither has all. It becomes a new daemon, which finds
+ * the apps by state.db, as after any double fault. The lock went with the keeper, and this program has no children.
+ */
+static void begin_afresh(struct engine *e)
+{
+    execl(e->pmd_path, e->pmd_path, "--autostart", "--home", e->home.path, (char *)NULL);
+    log_error("cannot start a new daemon (%s): %s", e->pmd_path, strerror(errno));
+    _exit(1);
+}
+
 void engine_keeper_lost(void *arg)
 {
     struct engine *e = arg;
@@ -347,11 +374,8 @@ void engine_keeper_lost(void *arg)
     log_error("the keeper (pid %d) is gone; the apps stay, a new keeper is started", e->keeper_pid);
     keeper_link_close(e->link);
     e->link = NULL;
-    if (e->restore) {
-        e->keeper_retry = true;
-        restore_keeper_gone(e);
-        return;
-    }
+    if (e->restore)
+        begin_afresh(e);
     start_keeper(e);
 }
 

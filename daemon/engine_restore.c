@@ -121,13 +121,6 @@ void restore_message(struct engine *e, struct kw_msg *m)
     }
 }
 
-void restore_keeper_gone(struct engine *e)
-{
-    if (!e->restore->snapshot_done)
-        snapshot_done(e);
-    finish_if_complete(e);
-}
-
 static enum lc_state state_of_word(const char *word)
 {
     for (int s = 0; s < LC_STATE_COUNT; s++)

@@ -149,7 +149,7 @@ void engine_watch_foreign(struct engine *e, uint64_t run)
     if (!hold || hold->watch || hold->exited)
         return;
     hold->foreign = true;
-    hold->watch = foreign_watch(&e->loop, hold->fds[KW_FD_PIDFD], run, foreign_ended, e);
+    hold->watch = foreign_watch(&e->loop, hold->fds[KW_FD_PIDFD], hold->pid, run, foreign_ended, e);
     if (!hold->watch)
         log_error("cannot watch pid %d of run %llu: its end will not be seen", (int)hold->pid,
                   (unsigned long long)run);

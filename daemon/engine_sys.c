@@ -337,8 +337,7 @@ void engine_save_process(struct engine *e, const struct process *p)
         .last_error = p->last.error,
     };
 
-    if (!p->delete_when_down)
-        store_put_process(e->store, &row);
+    store_put_process(e->store, &row);
 }
 
 void engine_save_app(struct engine *e, const struct app *a)

@@ -1,8 +1,14 @@
 #include "daemon/foreign.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/ioctl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/mem.h"
 
@@ -27,6 +33,7 @@ struct foreign {
     uv_timer_t timer;
     int handles;
     int pidfd;
+    pid_t pid;
     uint64_t run;
     foreign_cb ended;
     void *arg;
@@ -34,7 +41,8 @@ struct foreign {
     bool over;
 };
 
-int pidfd_wait_status(int pidfd, int *wait_status)
+/* 1 and the status; 0 when it is not reaped yet, -ENOSYS when the kernel cannot tell. */
+static int status_of_reaped(int pidfd, int *wait_status)
 {
     struct pidfd_info_v0 info = {.mask = PIDFD_INFO_EXIT};
 
@@ -44,6 +52,33 @@ int pidfd_wait_status(int pidfd, int *wait_status)
         return 0;
     *wait_status = info.exit_code;
     return 1;
+}
+
+/*
+ * The last field of a zombie's stat is its wait status; to whom it does not belong the kernel shows 0 there, so the owner
+ * is checked. The pidfd is readable by now, so while there is a zombie of this pid it is the one.
+ */
+static bool status_of_zombie(pid_t pid, int *wait_status)
+{
+    char path[64], text[1024];
+    const char *state, *last;
+    struct stat st;
+    ssize_t n;
+
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) < 0 || (geteuid() != 0 && st.st_uid != geteuid()))
+        return false;
+    n = read(fd, text, sizeof(text) - 1);
+    if (n <= 0)
+        return false;
+    text[n] = '\0';
+    state = strrchr(text, ')');
+    last = strrchr(text, ' ');
+    if (!state || state[1] != ' ' || state[2] != 'Z' || !last)
+        return false;
+    *wait_status = atoi(last + 1);
+    return true;
 }
 
 static void on_closed(uv_handle_t *handle)
@@ -65,7 +100,7 @@ void foreign_unwatch(struct foreign *f)
 
 static void look(struct foreign *f)
 {
-    int status = 0, rc = pidfd_wait_status(f->pidfd, &status);
+    int status = 0, rc = status_of_zombie(f->pid, &status) ? 1 : status_of_reaped(f->pidfd, &status);
 
     if (rc == 0 && ++f->tries < REAP_POLL_MAX)
         return;
@@ -89,11 +124,12 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     look(f);
 }
 
-struct foreign *foreign_watch(uv_loop_t *loop, int pidfd, uint64_t run, foreign_cb ended, void *arg)
+struct foreign *foreign_watch(uv_loop_t *loop, int pidfd, pid_t pid, uint64_t run, foreign_cb ended, void *arg)
 {
     struct foreign *f = xcalloc(1, sizeof(*f));
 
     f->pidfd = pidfd;
+    f->pid = pid;
     f->run = run;
     f->ended = ended;
     f->arg = arg;

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <uv.h>
 
 struct foreign;
@@ -16,10 +17,8 @@ struct foreign;
 typedef void (*foreign_cb)(void *arg, uint64_t run, bool known, int wait_status);
 
 /* `pidfd` stays the caller's and must outlive the watch. NULL when it cannot be watched. */
-struct foreign *foreign_watch(uv_loop_t *loop, int pidfd, uint64_t run, foreign_cb ended, void *arg);
+struct foreign *foreign_watch(uv_loop_t *loop, int pidfd, pid_t pid, uint64_t run, foreign_cb ended, void *arg);
 void foreign_unwatch(struct foreign *f); /* accepts NULL */
 
-/* 1 and the status; 0 when it is not (yet) known; -ENOSYS when the kernel cannot tell. */
-int pidfd_wait_status(int pidfd, int *wait_status);
 
 #endif

@@ -50,7 +50,7 @@ void method_reload_logs(void *engine, struct rpc_request *r)
 {
     struct engine *e = engine;
 
-    logs_reopen(e->logs);
+    engine_reopen_logs(e);
     rpc_reply(r, json_object());
 }
 

@@ -4,6 +4,7 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/mem.h"
+#include "config/env.h"
 #include "daemon/methods.h"
 #include "daemon/outcome.h"
 
@@ -154,26 +155,35 @@ static void on_stored(void *arg, int rc, const char *msg)
     free(s);
 }
 
+/* The app's own variables over the base of the connection; null removes one. */
+static int complete_env(struct rpc_request *r, json_t *app, struct err *err)
+{
+    const json_t *base = r->conn ? conn_env(r->conn) : NULL, *own = json_object_get(app, "env");
+    char **env = strv_dup(NULL);
+    int rc = 0;
+
+    if (base)
+        rc = env_merge_json(&env, base, err);
+    if (rc == 0 && own)
+        rc = env_merge_json(&env, own, err);
+    if (rc == 0)
+        json_object_set_new(app, "env", env_to_json(env));
+    strv_free(env);
+    return rc;
+}
+
 /* All or nothing: NULL and an answered request when one is not valid. */
 static struct app_spec **read_specs(struct rpc_request *r, const json_t *apps)
 {
     struct app_spec **specs = xcalloc(json_array_size(apps) + 1, sizeof(*specs));
-    const json_t *base = r->conn ? conn_env(r->conn) : NULL;
     struct err err;
     size_t i;
     json_t *app;
 
     json_array_foreach(apps, i, app)
     {
-        json_t *own = json_object_get(app, "env"),
-               *env = base ? json_copy((json_t *)(uintptr_t)base) : json_object();
-
-        if (json_is_object(own))
-            json_object_update(env, own);
-        if (!own || json_is_object(own))
-            json_object_set(app, "env", env);
-        json_decref(env);
-        specs[i] = app_spec_from_json(app, &err);
+        if (complete_env(r, app, &err) == 0)
+            specs[i] = app_spec_from_json(app, &err);
         if (specs[i])
             continue;
         rpc_fail(r, RPC_BAD_PARAMS, "start: app %zu: %s", i + 1, err.msg);

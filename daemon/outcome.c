@@ -58,10 +58,18 @@ static void on_committed(void *arg, int rc, const char *msg)
     free(o);
 }
 
+/* Who asks for the logs after the answer finds all that came before it. */
+static void on_flushed(void *arg)
+{
+    struct outcome *o = arg;
+
+    store_commit(o->engine->store, on_committed, o);
+}
+
 static void one_less(struct outcome *o)
 {
     if (--o->pending == 0)
-        store_commit(o->engine->store, on_committed, o);
+        logs_flush(o->engine->logs, on_flushed, o);
 }
 
 static void on_lines(void *arg, int rc, const struct log_line *lines, size_t n)

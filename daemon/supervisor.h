@@ -28,10 +28,10 @@ typedef void (*waiter_cb)(void *arg, const struct waiter_result *r);
 struct supervisor *supervisor_new(const struct sys *sys);
 void supervisor_free(struct supervisor *s); /* frees all apps and processes; signals nobody */
 
-/* Takes ownership of the spec. No process yet. */
+/* Takes ownership of the spec. No process yet. The app is freed with its last process. */
 struct app *supervisor_add_app(struct supervisor *s, uint64_t id, struct app_spec *take_spec);
 /* A new process in state stopped. `id` < 0 takes the next id: ids only grow, and start again at 0 when the
- * list is empty. */
+ * list is empty. An `id` that is taken already (a damaged state.db) is replaced by the next one. */
 struct process *supervisor_add_process(struct supervisor *s, struct app *app, uint32_t instance, int64_t id);
 
 struct process_list *supervisor_processes(struct supervisor *s); /* ordered by id */
@@ -39,7 +39,14 @@ struct app_list_head *supervisor_apps(struct supervisor *s);
 struct process *supervisor_by_id(struct supervisor *s, uint32_t id);
 struct process *supervisor_by_run(struct supervisor *s, uint64_t run);
 
-/* Commands. `by` (who asked; copied) goes into the records; `cb` may be NULL. */
+/*
+ * Commands. `by` (who asked; copied) goes into the records; `cb` may be NULL. The callback may come before
+ * the call returns, and p may be freed by then when it is to be deleted; callbacks may give further commands.
+ *
+ * A stop for LC_R_SHUTDOWN leaves p->desired as it is, so that the next daemon brings the process back; every
+ * other stop sets it to down. A start of a process that is up waits until it is settled; of one that is
+ * stopping: a new run follows. Nothing brings up a process that is being deleted.
+ */
 void supervisor_start(struct supervisor *s, struct process *p, const char *by, waiter_cb cb, void *arg);
 void supervisor_stop(struct supervisor *s, struct process *p, enum lc_reason why, const char *by,
                      waiter_cb cb, void *arg);
@@ -60,7 +67,9 @@ void supervisor_on_timer(struct supervisor *s, struct process *p, enum sys_timer
 /*
  * After an engine's start: puts a process back where it was (fields of p filled from the store and the
  * keeper's record), re-arms its timer by the wall clock, continues a stop that was under way, and respawns
- * what is wanted up and has no child. `child_alive`: the current run's child lives.
+ * what is wanted up and has no child. `child_alive`: the current run's child lives, or its end (an exit
+ * record, a failed exec) is known and is posted right after this call; without it a dead child counts as
+ * lost. A process whose delete was under way may be freed here.
  */
 void supervisor_resume(struct supervisor *s, struct process *p, bool child_alive);
 
@@ -72,5 +81,7 @@ void last_exit_words(const struct last_exit *l, char *out, size_t size);
 /* The note that goes with a spawn, and back: counters and the like, at most KW_NOTE_MAX bytes. */
 size_t process_note_write(const struct process *p, uint8_t *out, size_t size);
 int process_note_read(struct process *p, const uint8_t *note, size_t len);
+/* The app id in a note, to group processes whose state.db is lost; 0 when the note does not parse. */
+uint64_t process_note_app(const uint8_t *note, size_t len);
 
 #endif

@@ -11,9 +11,10 @@
 #include "daemon/process.h"
 
 enum sys_timer {
-    SYS_TIMER_STATE,  /* the one deadline of the current state */
-    SYS_TIMER_SWEEP,  /* look at the tree again */
-    SYS_TIMER_SETTLE, /* online for 100 ms: a start has succeeded */
+    SYS_TIMER_STATE,    /* the one deadline of the current state */
+    SYS_TIMER_SWEEP,    /* look at the tree again */
+    SYS_TIMER_SETTLE,   /* online for 100 ms: a start has succeeded */
+    SYS_TIMER_LEFTOVER, /* kill what is left of earlier runs */
     SYS_TIMER_COUNT
 };
 
@@ -47,11 +48,20 @@ struct sys {
                   bool polite); /* what is left of a run? `polite`: and signal
                 it. The answer comes as supervisor_on_swept(run, alive). */
 
-    void (*run_started)(void *ctx, struct process *p);
-    void (*run_ended)(void *ctx, struct process *p,
-                      const struct run_end *end);                     /* p->last is filled; store and ack */
-    void (*changed)(void *ctx, struct process *p, enum lc_state old); /* state, desired or counters: store */
-    void (*deleted)(void *ctx, struct process *p); /* forget it; the supervisor frees it after this */
+    /* As kill, for a run that is over: its child is dead, p->run is another or 0. `sweep` may name such a run
+     * too (its first, polite one comes while p->run still is that run). */
+    void (*kill_run)(void *ctx, struct process *p, uint64_t run);
+
+    void (*run_started)(void *ctx, struct process *p); /* the child is there: p->pid is known */
+    /* p->last is filled; store and ack. Once a run; without run_started before it when there never was a
+     * child. p->by is who asked for the end, NULL when the run ended by itself. */
+    void (*run_ended)(void *ctx, struct process *p, const struct run_end *end);
+    /* State, desired, counters or times: store. Called after the action of the new state, so that deadlines
+     * are set. `old` is p->state when only other fields changed. */
+    void (*changed)(void *ctx, struct process *p, enum lc_state old);
+    /* Forget it; the supervisor frees it after this. p is out of all lists already: when p->app->processes is
+     * empty, the app is freed as well. */
+    void (*deleted)(void *ctx, struct process *p);
 };
 
 #endif

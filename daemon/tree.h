@@ -16,6 +16,7 @@ struct tree_run {
     pid_t pid;            /* the child; also after its end */
     uint64_t start_ticks; /* of the child: a recycled pid is told apart by it */
     bool child_alive;
+    bool foreign; /* its keeper died: orphans are under init or another subreaper, so all of /proc is read */
 };
 
 /* Who to look at. `keeper` is the subreaper under which orphans land; `tag` the first 8 hex digits of the
@@ -25,6 +26,14 @@ struct tree_ctx {
     pid_t engine; /* never part of a tree */
     char tag[9];
 };
+
+/*
+ * Tells which children of the keeper are the children of runs, so that looking for orphans does not read the
+ * environment of every app. A pid that is not told costs a read, nothing else. Thread-safe.
+ */
+void tree_root_add(pid_t pid, uint64_t run); /* at KW_CHILD */
+void tree_root_remove(pid_t pid);            /* at the exit record */
+void tree_roots_clear(void);
 
 struct tree_member {
     pid_t pid;
@@ -58,8 +67,8 @@ struct tree_job {
 };
 typedef void (*tree_done_cb)(void *arg, const struct tree_job *job, unsigned alive);
 
-/* Runs the job on the thread pool; `done` comes on the loop. TREE_LOOK and TREE_SIGNAL of a dead child use
- * the keeper's list of children (/proc/K/task/K/children) to find out fast that there is nothing left. */
+/* Runs the job on the thread pool; `done` comes on the loop. TREE_LOOK and TREE_SIGNAL use the kernel's lists
+ * of children (/proc/K/task/K/children) instead of reading all of /proc where they can. */
 void tree_submit(uv_loop_t *loop, const struct tree_job *job, tree_done_cb done, void *arg);
 
 #endif

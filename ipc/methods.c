@@ -11,42 +11,67 @@
     }
 
 const struct method methods[METHOD_COUNT] = {
-    [M_HELLO] = {"hello", .before_hello = true, .help = "version handshake; the first message",
-                 .params = {{"protocol", PARAM_INT, .required = true, .min = 0, .max = 1000000},
-                            {"version", PARAM_STRING, .required = true},
-                            {"by", PARAM_STRING, .help = "who asks, for the records"}}},
-    [M_PING] = {"ping", .before_hello = true, .help = "is the daemon there?"},
-    [M_ENV_SET] = {"env.set", .help = "base environment of the start requests that follow",
-                   .params = {{"env", PARAM_OBJECT, .required = true}}},
-    [M_START] = {"start", .mutates = true, .help = "create apps and start them",
-                 .params = {{"apps", PARAM_OBJECTS, .required = true},
-                            {"wait", PARAM_BOOL, .required = false},
-                            {"force", PARAM_BOOL, .required = false}}},
-    [M_PROCESS_START] = {"process.start", .mutates = true, .help = "start known processes",
+    [M_HELLO] =
+        {.name = "hello",
+         .before_hello = true,
+         .help = "version handshake; the first message",
+         .params = {{.name = "protocol", .type = PARAM_INT, .required = true, .min = 0, .max = 1000000},
+                    {.name = "version", .type = PARAM_STRING, .required = true},
+                    {.name = "by", .type = PARAM_STRING, .help = "who asks, for the records"}}},
+    [M_PING] = {.name = "ping", .before_hello = true, .help = "is the daemon there?"},
+    [M_ENV_SET] = {.name = "env.set",
+                   .help = "base environment of the start requests that follow",
+                   .params = {{.name = "env", .type = PARAM_OBJECT, .required = true}}},
+    [M_START] =
+        {.name = "start",
+         .mutates = true,
+         .help = "create apps and start them",
+         .params = {{.name = "apps", .type = PARAM_OBJECTS, .required = true},
+                    {.name = "wait", .type = PARAM_BOOL, .help = "until each is settled; the default"},
+                    {.name = "restart", .type = PARAM_BOOL, .help = "restart those that run"},
+                    {.name = "force", .type = PARAM_BOOL, .help = "always new ones"}}},
+    [M_PROCESS_START] = {.name = "process.start",
+                         .mutates = true,
+                         .help = "start known processes",
                          .params = {SELECTORS}},
-    [M_PROCESS_STOP] = {"process.stop", .mutates = true, .help = "stop processes", .params = {SELECTORS}},
-    [M_PROCESS_RESTART] = {"process.restart", .mutates = true, .help = "stop and start",
+    [M_PROCESS_STOP] = {.name = "process.stop",
+                        .mutates = true,
+                        .help = "stop processes",
+                        .params = {SELECTORS}},
+    [M_PROCESS_RESTART] = {.name = "process.restart",
+                           .mutates = true,
+                           .help = "stop and start",
                            .params = {SELECTORS}},
-    [M_PROCESS_DELETE] = {"process.delete", .mutates = true, .help = "stop and forget",
+    [M_PROCESS_DELETE] = {.name = "process.delete",
+                          .mutates = true,
+                          .help = "stop and forget",
                           .params = {SELECTORS}},
-    [M_LIST] = {"list", .help = "all processes",
-                .params = {{"full", PARAM_BOOL, .help = "PM2's jlist records"}}},
-    [M_DESCRIBE] = {"describe", .help = "all about some processes", .params = {SELECTORS}},
-    [M_WHY] = {"why", .help = "how the last runs ended",
+    [M_LIST] = {.name = "list",
+                .help = "all processes",
+                .params = {{.name = "full", .type = PARAM_BOOL, .help = "PM2's jlist records"}}},
+    [M_DESCRIBE] = {.name = "describe", .help = "all about some processes", .params = {SELECTORS}},
+    [M_WHY] = {.name = "why",
+               .help = "how the last runs ended",
                .params = {SELECTORS,
-                          {"runs", PARAM_INT, .min = 1, .max = 100},
-                          {"lines", PARAM_INT, .min = 0, .max = 1000}}},
-    [M_LOGS] = {"logs", .help = "the last lines, and then those that come",
+                          {.name = "runs", .type = PARAM_INT, .min = 1, .max = 100},
+                          {.name = "lines", .type = PARAM_INT, .min = 0, .max = 1000}}},
+    [M_LOGS] = {.name = "logs",
+                .help = "the last lines, and then those that come",
                 .params = {SELECTORS,
-                           {"lines", PARAM_INT, .min = 0, .max = 10000},
-                           {"follow", PARAM_BOOL, .required = false},
-                           {"out", PARAM_BOOL, .required = false},
-                           {"err", PARAM_BOOL, .required = false}}},
-    [M_PROCESS_SEND] = {"process.send", .mutates = true, .help = "write a line to the standard input",
-                        .params = {{"selector", PARAM_STRING, .required = true},
-                                   {"text", PARAM_STRING, .required = true}}},
-    [M_RELOAD_LOGS] = {"reload_logs", .help = "reopen all log files"},
-    [M_KILL] = {"kill", .mutates = true, .before_hello = true, .help = "stop everything and end the daemon"},
+                           {.name = "lines", .type = PARAM_INT, .min = 0, .max = 10000},
+                           {.name = "follow", .type = PARAM_BOOL},
+                           {.name = "out", .type = PARAM_BOOL},
+                           {.name = "err", .type = PARAM_BOOL}}},
+    [M_PROCESS_SEND] = {.name = "process.send",
+                        .mutates = true,
+                        .help = "write a line to the standard input",
+                        .params = {{.name = "selector", .type = PARAM_STRING, .required = true},
+                                   {.name = "text", .type = PARAM_STRING, .required = true}}},
+    [M_RELOAD_LOGS] = {.name = "reload_logs", .help = "reopen all log files"},
+    [M_KILL] = {.name = "kill",
+                .mutates = true,
+                .before_hello = true,
+                .help = "stop everything and end the daemon"},
 };
 
 int method_find(const char *name)
@@ -62,7 +87,9 @@ static bool all_elements(const json_t *array, json_type type)
     size_t i;
     json_t *value;
 
-    json_array_foreach(array, i, value) if (json_typeof(value) != type) return false;
+    json_array_foreach (array, i, value)
+        if (json_typeof(value) != type)
+            return false;
     return true;
 }
 
@@ -100,8 +127,7 @@ int method_check(const struct method *m, const json_t *params, struct err *e)
 
     if (params && !json_is_object(params))
         return err_set(e, RPC_BAD_PARAMS, "%s: params must be an object", m->name);
-    json_object_foreach((json_t *)params, key, value)
-    {
+    json_object_foreach ((json_t *)params, key, value) {
         const struct param *p = find_param(m, key);
         const char *want;
 

@@ -25,6 +25,7 @@
 #define LOCK_WAIT_MS   10000u /* a daemon that goes down holds the lock until its engine has ended */
 #define ATTACH_WAIT_MS 3000
 #define COMMON_NOFILE  1024u
+#define CALLER_NOFILE  "PM_CALLER_NOFILE"
 
 /* Descriptors 0 to 2 must be taken, or a pipe would get one of these numbers. */
 static int secure_stdio(const char **why)
@@ -45,13 +46,14 @@ static int secure_stdio(const char **why)
 }
 
 /*
- * Many children need many descriptors, so the keeper and its engine take all that they may; each child gets
- * what the caller had. A keeper that was started by an engine inherited the raised limit and cannot know the
- * first caller's, so there the customary soft limit stands in for requests that name none.
+ * Many children need many descriptors, so the keeper and its engine take all that they may; each child gets what the
+ * first caller had. That travels to later keepers, which inherit the raised limit from an engine, in the environment.
  */
 static void raise_nofile(struct keeper *k)
 {
+    const char *first = k->attached ? getenv(CALLER_NOFILE) : NULL;
     struct rlimit all;
+    char text[32];
 
     if (getrlimit(RLIMIT_NOFILE, &k->child_nofile) < 0)
         k->child_nofile = (struct rlimit){COMMON_NOFILE, COMMON_NOFILE};
@@ -59,8 +61,12 @@ static void raise_nofile(struct keeper *k)
     all.rlim_cur = all.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &all) < 0)
         log_warn("cannot raise the limit of open files: %s", strerror(errno));
-    if (k->attached && k->child_nofile.rlim_cur > COMMON_NOFILE)
-        k->child_nofile.rlim_cur = COMMON_NOFILE;
+    if (first && strtoul(first, NULL, 10) > 0)
+        k->child_nofile.rlim_cur = strtoul(first, NULL, 10);
+    if (k->child_nofile.rlim_cur > k->child_nofile.rlim_max)
+        k->child_nofile.rlim_cur = k->child_nofile.rlim_max;
+    snprintf(text, sizeof(text), "%lu", (unsigned long)k->child_nofile.rlim_cur);
+    setenv(CALLER_NOFILE, text, 1);
 }
 
 /* "pmd --engine --keeper-fd 3 --home DIR". The path is taken now: after an upgrade /proc/self/exe would name

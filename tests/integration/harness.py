@@ -370,6 +370,11 @@ class Home:
         self.case.assertEqual(len(found), 1)
         return found[0]
 
+    def two_runs(self, name):
+        """The newest two runs, once there are two."""
+        self.case.assertTrue(wait_until(lambda: len(self.why(name)["runs"]) >= 2))
+        return self.why(name)["runs"][:2]
+
     def client(self, **kw):
         return Client(self, **kw)
 

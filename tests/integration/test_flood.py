@@ -24,12 +24,12 @@ class Flood(PmTest):
         lines = read_file(path, "rb").split(b"\n")
         self.assertEqual(lines.pop(), b"")
         self.assertCleanSequence(lines, count, "flat file")
-        self.rows(count)
+        self.rows(count, min(10000, (16 << 20) // width))
 
-    def rows(self, count):
+    def rows(self, count, tail_lines=10000):
         """All rows, as the database has them; the last ones as the daemon tells them."""
-        tail = [l["text"].encode() for l in self.home.history("flood", 10000, err=False, out=True)]
-        self.assertEqual([int(t[:8]) for t in tail], list(range(max(0, count - 10000), count)))
+        tail = [l["text"].encode() for l in self.home.history("flood", tail_lines, err=False, out=True)]
+        self.assertEqual([int(t[:8]) for t in tail], list(range(max(0, count - tail_lines), count)))
         self.home.ok("stop", "flood")
         self.assertCleanSequence(self.home.log_rows("flood", "out"), count, "rows")
 

@@ -6,8 +6,10 @@
 #include <string.h>
 
 #include "cli/args.h"
+#include "cli/flags.h"
 #include "common/err.h"
 #include "common/mem.h"
+#include "config/options.h"
 
 #define WORDS_MAX 12
 
@@ -218,9 +220,18 @@ static void test_table(void **state)
     }
 }
 
+/* A flag that sets a key must name one that there is, under whatever name. */
+static void test_keys(void **state)
+{
+    (void)state;
+    for (const struct flag *f = start_flags; f->name; f++)
+        if (f->key)
+            assert_non_null(option_find(f->key));
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_good), cmocka_unit_test(test_bad),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_keys), cmocka_unit_test(test_good), cmocka_unit_test(test_bad),
                                        cmocka_unit_test(test_values), cmocka_unit_test(test_table)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -276,6 +276,7 @@ static struct app_spec *full_spec(void)
     s->name = xstrdup("api");
     s->script = xstrdup("/srv/caf\xe9/api.js"); /* Latin-1: a legal path, not legal JSON */
     s->cwd = xstrdup("/srv");
+    s->interpreter = xstrdup("node");
     strv_push(&s->args, xstrdup("--port"));
     strv_push(&s->args, xstrdup(""));
     env_set(&s->env, "PATH", "/bin");
@@ -311,6 +312,10 @@ static void test_wire(void **state)
     assert_int_equal(back->kill_timeout, 5);
     b = app_spec_to_json(back);
     assert_true(json_equal(a, b));
+    json_object_del(a, "exec_interpreter");
+    app_spec_free(back);
+    back = app_spec_from_json(a, &e);
+    assert_string_equal(back->interpreter, "none");
     json_decref(a);
     json_decref(b);
     app_spec_free(back);

@@ -275,7 +275,7 @@ static void the_end_of_a_foreign_child_is_seen(void **state)
     assert_int_equal(read(report[0], &child, sizeof(child)), sizeof(child));
     pidfd = (int)syscall(SYS_pidfd_open, child, 0);
     assert_true(pidfd >= 0);
-    assert_non_null(foreign_watch(&loop, pidfd, 11, on_ended, &seen));
+    assert_non_null(foreign_watch(&loop, pidfd, child, 11, on_ended, &seen));
     spin();
     assert_false(seen.ended);
     assert_int_equal(write(go[1], "x", 1), 1);

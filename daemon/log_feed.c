@@ -1,0 +1,313 @@
+/* From a stream's spool to its sinks: one chunk is read, cut into lines once, and handed to every sink that
+ * is at this place. A sink that failed stays behind alone and catches up later. */
+#include <errno.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/mem.h"
+#include "daemon/log_spool.h"
+#include "daemon/log_writer.h"
+
+struct chunk {
+    uint64_t from, time_us;
+    size_t n_pieces, end; /* bytes that the pieces make up */
+};
+
+bool log_sink_usable(struct log_writer *w, const struct log_sink *k)
+{
+    if (k->abandoned)
+        return false;
+    if (!k->file)
+        return log_db_usable(w);
+    return !k->file->failing || clock_mono_ms() >= k->file->retry_at;
+}
+
+void log_file_failed(struct log_writer *w, struct log_file *f, int rc, const char *text)
+{
+    if (!f->failing)
+        log_trouble(w, "%s", text);
+    f->failing = true;
+    f->retry_at = clock_mono_ms() + LOG_RETRY_MS;
+    log_retry_later(w, f->retry_at);
+    /* Space may come back to an open file; most other errors do not go away from it. */
+    if (rc != -ENOSPC && rc != -EDQUOT && rc != -EFBIG && rc != -EAGAIN)
+        log_file_close(f);
+}
+
+static void append(struct log_writer *w, struct log_stream *s, struct log_sink *k, struct iovec *body,
+                   bool mid, uint64_t pos)
+{
+    struct log_file *f = k->file;
+    uint64_t key = log_stream_key(s);
+    struct iovec iov[2] = {{"\n", 0}, *body};
+    struct err e;
+    int rc;
+
+    /* An unfinished line of somebody else, or one that we lost the thread of, is ended first. */
+    if (f->now.tail && (f->now.tail != key || !k->mid))
+        iov[0].iov_len = 1;
+    rc = log_file_append(f, iov, 2);
+    log_mark_dirty(w, s);
+    if (rc < 0) {
+        err_set(&e, rc, "cannot write log file %s: %s", f->path, strerror(-rc));
+        log_file_failed(w, f, rc, e.msg);
+        return;
+    }
+    f->failing = false;
+    f->now.tail = mid ? key : 0;
+    k->dropping = false;
+    k->mid = mid;
+    k->pos = pos;
+}
+
+static void put_date(struct log_writer *w, struct log_stream *s, uint64_t time_us)
+{
+    char date[LOG_DATE_MAX];
+    size_t n = log_date_render(&s->date, time_us, date);
+
+    buf_append(&w->text, date, n);
+    buf_append(&w->text, ": ", 2);
+}
+
+/* The lines with the date before each: one date serves the whole chunk. */
+static void date_lines(struct log_writer *w, struct log_stream *s, const struct log_sink *k,
+                       const struct chunk *c)
+{
+    char date[LOG_DATE_MAX + 2];
+    size_t n = log_date_render(&s->date, c->time_us, date);
+    bool mid = k->mid;
+    char *out;
+
+    memcpy(date + n, ": ", 2);
+    n += 2;
+    buf_reserve(&w->text, c->end + c->n_pieces * n + 1);
+    out = w->text.data;
+    for (size_t i = 0; i < c->n_pieces; i++) {
+        const struct log_piece *p = &w->pieces[i];
+        size_t len = p->next - p->start;
+
+        if (!mid) {
+            memcpy(out, date, n);
+            out += n;
+        }
+        memcpy(out, w->chunk + p->start, len);
+        out += len;
+        mid = p->flags & LOG_F_PARTIAL;
+    }
+    w->text.len = (size_t)(out - w->text.data);
+}
+
+static void feed_file(struct log_writer *w, struct log_stream *s, struct log_sink *k, const struct chunk *c)
+{
+    const struct log_piece *last = &w->pieces[c->n_pieces - 1];
+    struct iovec body = {w->chunk, c->end};
+
+    w->text.len = 0;
+    if (s->date_format || (last->flags & LOG_F_NO_EOL)) {
+        if (s->date_format)
+            date_lines(w, s, k, c);
+        else
+            buf_append(&w->text, w->chunk, c->end);
+        if (last->flags & LOG_F_NO_EOL)
+            buf_putc(&w->text, '\n');
+        body = (struct iovec){w->text.data, w->text.len};
+    }
+    append(w, s, k, &body, last->flags & LOG_F_PARTIAL, c->from + c->end);
+}
+
+static bool any_sub(struct log_writer *w, const struct log_stream *s)
+{
+    struct log_sub *sub;
+
+    LIST_FOREACH(sub, &w->subs, by_writer)
+    if (log_filter_match(&sub->filter, s->run, s->process, s->kind))
+        return true;
+    return false;
+}
+
+static struct log_line line_of(const struct log_stream *s, uint64_t time_us)
+{
+    return (struct log_line){.time_us = time_us,
+                             .process = s->process,
+                             .instance = s->instance,
+                             .run = s->run,
+                             .stream = s->kind,
+                             .app = s->app};
+}
+
+static void feed_rows(struct log_writer *w, struct log_stream *s, const struct chunk *c)
+{
+    struct log_line line = line_of(s, c->time_us);
+    bool live = any_sub(w, s);
+
+    for (size_t i = 0; i < c->n_pieces; i++) {
+        const struct log_piece *p = &w->pieces[i];
+        int rc;
+
+        line.text = w->chunk + p->start;
+        line.len = p->len;
+        line.flags = (uint8_t)p->flags;
+        rc = log_add_row(w, s, &line, live);
+        if (rc != SQLITE_OK) {
+            log_txn_failed(w, rc);
+            return;
+        }
+    }
+    s->sinks[0].pos = c->from + c->end;
+}
+
+/* The word about dropped lines, where the gap is. */
+static void tell_drops(struct log_writer *w, struct log_stream *s, struct log_sink *k)
+{
+    char text[128];
+    struct log_line line = line_of(s, clock_wall_us());
+    struct iovec body;
+    int rc;
+
+    line.len = log_drop_text(k, text);
+    line.text = text;
+    line.flags = LOG_F_DROPPED;
+    if (!k->file) {
+        rc = log_add_row(w, s, &line, any_sub(w, s));
+        k->told = rc == SQLITE_OK;
+        if (rc != SQLITE_OK)
+            log_txn_failed(w, rc);
+        return;
+    }
+    w->text.len = 0;
+    if (s->date_format)
+        put_date(w, s, line.time_us);
+    buf_append(&w->text, text, line.len);
+    buf_putc(&w->text, '\n');
+    body = (struct iovec){w->text.data, w->text.len};
+    {
+        bool mid = k->mid;
+
+        k->mid = false; /* the line that was cut off is ended first */
+        append(w, s, k, &body, false, k->pos);
+        k->mid = mid;
+    }
+    if (!k->file->failing)
+        k->drop_lines = k->drop_bytes = 0;
+}
+
+/* Opens the files of the sinks in `mask` and takes those out that cannot be written. */
+static unsigned prepare(struct log_writer *w, struct log_stream *s, unsigned mask)
+{
+    struct err e = {0};
+
+    for (unsigned i = 0; i < s->n_sinks; i++) {
+        struct log_file *f = s->sinks[i].file;
+        int rc = f && (mask & 1u << i) ? log_file_prepare(f, &e) : 0;
+
+        if (rc < 0) {
+            log_file_failed(w, f, rc, e.msg);
+            mask &= ~(1u << i);
+        }
+    }
+    return mask;
+}
+
+/* A crash can only be repaired for files that the database knows before they are written. */
+static bool all_recorded(const struct log_stream *s, unsigned mask)
+{
+    for (unsigned i = 1; i < s->n_sinks; i++)
+        if ((mask & 1u << i) && !log_file_recorded(s->sinks[i].file))
+            return false;
+    return true;
+}
+
+/* The sinks that can work and are furthest behind; `limit` is where the next one stands. */
+static unsigned pick(struct log_writer *w, struct log_stream *s, uint64_t avail, uint64_t *from,
+                     uint64_t *limit)
+{
+    unsigned mask = 0, able = 0;
+
+    *from = *limit = avail;
+    for (unsigned i = 0; i < s->n_sinks; i++) {
+        struct log_sink *k = &s->sinks[i];
+
+        if (!log_sink_usable(w, k)) {
+            log_drop_check(w, s);
+            continue;
+        }
+        able |= 1u << i;
+        if (k->pos < *from)
+            *from = k->pos;
+    }
+    for (unsigned i = 0; i < s->n_sinks; i++) {
+        uint64_t pos = s->sinks[i].pos;
+
+        if (!(able & 1u << i))
+            continue;
+        if (pos == *from)
+            mask |= 1u << i;
+        else if (pos < *limit)
+            *limit = pos;
+    }
+    return mask;
+}
+
+static bool read_chunk(struct log_writer *w, struct log_stream *s, struct chunk *c, uint64_t limit,
+                       enum log_split_mode mode)
+{
+    size_t want = limit - c->from < LOG_CHUNK ? (size_t)(limit - c->from) : LOG_CHUNK;
+    ssize_t n = log_spool_read(s->spool, w->chunk, want, c->from);
+
+    if (n <= 0)
+        return false;
+    if (c->from + (uint64_t)n < limit)
+        mode = LOG_SPLIT_KEEP;
+    c->n_pieces = log_split(w->chunk, (size_t)n, mode, w->pieces, LOG_PIECES);
+    if (c->n_pieces == 0)
+        return false;
+    c->end = w->pieces[c->n_pieces - 1].next;
+    c->time_us = clock_wall_us();
+    return true;
+}
+
+static unsigned tell_all_drops(struct log_writer *w, struct log_stream *s, unsigned mask)
+{
+    for (unsigned i = 0; i < s->n_sinks; i++) {
+        struct log_sink *k = &s->sinks[i];
+
+        if (!(mask & 1u << i) || !k->drop_lines || k->told)
+            continue;
+        tell_drops(w, s, k);
+        if (k->file ? k->file->failing : !log_db_usable(w))
+            mask &= ~(1u << i);
+    }
+    return mask;
+}
+
+bool log_feed(struct log_writer *w, struct log_stream *s, uint64_t avail, bool last)
+{
+    struct chunk c = {0};
+    uint64_t limit;
+    unsigned mask;
+
+    if (s->finished || !log_place(w, s))
+        return false;
+    mask = pick(w, s, avail, &c.from, &limit);
+    if (!mask)
+        return false;
+    mask = prepare(w, s, mask);
+    if (!all_recorded(s, mask) && log_db_usable(w)) {
+        log_mark_dirty(w, s);
+        if (log_commit(w))
+            return true;
+        mask &= ~1u; /* the rows were rolled back: they are somewhere else now */
+    }
+    mask = tell_all_drops(w, s, mask);
+    if (!mask || c.from >= avail)
+        return false;
+    if (!read_chunk(w, s, &c, limit, limit < avail ? LOG_SPLIT_CUT : last ? LOG_SPLIT_END : LOG_SPLIT_KEEP))
+        return false;
+    for (unsigned i = 1; i < s->n_sinks; i++)
+        if (mask & 1u << i)
+            feed_file(w, s, &s->sinks[i], &c);
+    if (mask & 1u)
+        feed_rows(w, s, &c);
+    return true;
+}

@@ -1,0 +1,250 @@
+/*
+ * What the parts of the log path share. Who may touch what: fields under "loop" only the loop's thread,
+ * under "writer" only the writer thread, under "lock" whoever holds logs.lock; atomics both.
+ */
+#ifndef PM_DAEMON_LOG_INT_H
+#define PM_DAEMON_LOG_INT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/queue.h>
+#include <uv.h>
+
+#include "common/buf.h"
+#include "daemon/log_date.h"
+#include "daemon/log_db.h"
+#include "daemon/log_file.h"
+#include "daemon/logs.h"
+
+#define LOG_STREAM_MAX  (4u * 1024 * 1024)  /* bytes of one stream that wait in its spool */
+#define LOG_TOTAL_MAX   (64u * 1024 * 1024) /* of all streams */
+#define LOG_TAKE_MAX    (1024u * 1024)      /* bytes a stream may take in one turn of the loop */
+#define LOG_LIVE_MAX    (8u * 1024 * 1024)  /* bytes on the way to the subscribers */
+#define LOG_BLOCK_MS    5000u               /* full and stuck for so long: lines are dropped */
+#define LOG_ENDED_MS    60000u              /* a stream that ended waits so long for a broken database */
+#define LOG_RETRY_MS    500u
+#define LOG_PACE_MS     20u           /* between two commits while bytes keep coming */
+#define LOG_PACE_BYTES  (512u * 1024) /* ... unless so many wait */
+#define LOG_RUN_BUCKETS 1024u
+
+struct log_writer;
+
+/* One place that the bytes of a stream go to. */
+struct log_sink {
+    struct log_file *file;           /* NULL: the rows */
+    uint64_t pos;                    /* the next byte to hand in; always a boundary of pieces */
+    uint64_t committed;              /* `pos` as of the last commit */
+    uint64_t base;                   /* where the rows go back to when the transaction fails */
+    bool mid;                        /* `pos` is inside a long line */
+    bool dropping;                   /* was stuck for too long: drops at once, until it works again */
+    bool told;                       /* rows: the line about dropped ones is in the open transaction */
+    bool abandoned;                  /* the stream ended, and this will get nothing more */
+    uint64_t drop_lines, drop_bytes; /* dropped at `pos`, not yet told */
+};
+
+struct log_stream {
+    struct logs *l;
+    uint64_t run;
+    uint8_t kind;
+    uint32_t process, instance;
+    char *app, *date_format;
+    char *paths[2];
+    int64_t uid, gid;
+    bool disabled;
+    bool handed; /* the spool was there before this engine */
+    int spool;   /* -1 when disabled */
+    uint64_t spool_inode;
+    uint64_t first, first_page; /* of the spool when it was handed in: log_spool_first() */
+
+    /* loop */
+    LIST_ENTRY(log_stream) by_run;
+    TAILQ_ENTRY(log_stream) by_pause;
+    int pipe; /* -1 once closed */
+    uv_poll_t poll;
+    bool poll_open; /* the handle is not closed yet */
+    bool in_pause;
+    bool writer_done;
+
+    _Atomic uint64_t taken;        /* bytes in the spool since its beginning */
+    _Atomic uint64_t released;     /* of which the memory was given back */
+    _Atomic bool final;            /* set after the last change of `taken` */
+    _Atomic uint64_t paused_since; /* monotonic ms; 0 = the pipe is polled */
+
+    /* lock */
+    bool queued;
+    STAILQ_ENTRY(log_stream) by_queue;
+
+    /* writer */
+    TAILQ_ENTRY(log_stream) by_writer;
+    STAILQ_ENTRY(log_stream) by_work;
+    STAILQ_ENTRY(log_stream) by_dirty;
+    STAILQ_ENTRY(log_stream) by_done;
+    bool in_work, dirty;
+    bool finished;            /* on its way back to the loop */
+    bool placed;              /* the sinks' positions are known */
+    uint64_t id;              /* in logs.db; 0 = not yet */
+    uint64_t ended_at;        /* when `final` was first seen, monotonic ms */
+    uint64_t dropped_upto;    /* bytes before this are counted as dropped already, should they be */
+    struct log_sink sinks[3]; /* the rows first */
+    unsigned n_sinks;
+    struct log_date date;
+    struct log_batch batch, batch_committed;
+    uint64_t last_id, last_id_committed;
+};
+
+static inline uint64_t log_stream_key(const struct log_stream *s)
+{
+    return s->run << 1 | (s->kind == LOG_ERR);
+}
+
+/* Loop to writer. */
+enum log_msg_type {
+    LOG_MSG_ATTACH,
+    LOG_MSG_BARRIER,
+    LOG_MSG_SUB,
+    LOG_MSG_UNSUB,
+    LOG_MSG_REOPEN,
+    LOG_MSG_STOP
+};
+struct log_msg {
+    STAILQ_ENTRY(log_msg) next;
+    enum log_msg_type type;
+    void *what;
+};
+
+/* Writer to loop. */
+enum log_event_type { LOG_EV_DONE, LOG_EV_BARRIER, LOG_EV_SUB, LOG_EV_UNSUB, LOG_EV_TROUBLE, LOG_EV_STOPPED };
+struct log_event {
+    STAILQ_ENTRY(log_event) next;
+    enum log_event_type type;
+    void *what;
+};
+
+/* Comes back to the loop when everything taken before it was posted is committed. */
+struct log_barrier {
+    void (*passed)(struct log_barrier *b);
+};
+
+/* Lines with their own memory. Until log_block_fix, `app` and `text` are offsets. */
+struct log_block {
+    struct log_line *lines;
+    size_t n, cap;
+    struct buf bytes;
+};
+void log_block_add(struct log_block *b, const struct log_line *line);
+void log_block_move(struct log_block *to, struct log_block *from); /* appends; both unfixed */
+void log_block_fix(struct log_block *b);
+void log_block_clear(struct log_block *b); /* keeps the memory */
+void log_block_free(struct log_block *b);
+size_t log_block_size(const struct log_block *b);
+
+struct log_filter {
+    uint32_t *processes; /* NULL = all */
+    size_t n_processes;
+    uint64_t run;
+    bool out, err;
+    unsigned lines;
+};
+void log_filter_init(struct log_filter *f, const struct log_query *q);
+void log_filter_free(struct log_filter *f);
+bool log_filter_match(const struct log_filter *f, uint64_t run, uint32_t process, unsigned kind);
+
+struct log_sub {
+    struct logs *l;
+    struct log_filter filter;
+    /* loop */
+    LIST_ENTRY(log_sub) by_loop;
+    logs_live_cb cb;
+    void *arg;
+    bool ready; /* the history was handed over */
+    bool dead;
+    bool querying, gone; /* a query holds it; the writer forgot it */
+    uint64_t boundary;   /* newest row of the history */
+    /* lock */
+    struct log_block pending;
+    uint64_t missed;
+    /* writer */
+    LIST_ENTRY(log_sub) by_writer;
+    struct log_block staged; /* rows of the open transaction */
+    uint64_t staged_missed;
+};
+
+struct log_job;
+struct log_reader;
+
+struct logs {
+    uv_loop_t *loop;
+    struct logs_hooks hooks;
+    char *db_path;
+    char boot[37];
+    pthread_t thread;
+    struct log_writer *writer;
+
+    /* loop */
+    uv_async_t wake;
+    uv_timer_t retry; /* runs only after a pipe could not be read */
+    unsigned handles; /* uv handles that are not closed yet */
+    LIST_HEAD(, log_stream) runs[LOG_RUN_BUCKETS];
+    TAILQ_HEAD(, log_stream) paused;
+    LIST_HEAD(, log_sub) subs;
+    STAILQ_HEAD(, log_job) jobs;
+    bool job_running, joined;
+    struct log_reader *reader; /* of the job that runs */
+    void (*closed)(void *arg); /* set while closing */
+    void *closed_arg;
+
+    _Atomic uint64_t used;       /* bytes in all spools */
+    _Atomic uint64_t full_since; /* monotonic ms; 0 = there is room for all */
+    _Atomic unsigned n_paused;
+    _Atomic unsigned db_generation; /* 0 = not open; a new file has a new number */
+    _Atomic uint64_t live_bytes;
+
+    pthread_mutex_t lock;
+    pthread_cond_t cond;
+    STAILQ_HEAD(, log_msg) msgs;
+    STAILQ_HEAD(, log_stream) queue; /* streams with news */
+    STAILQ_HEAD(, log_event) events;
+    size_t queued_bytes;
+    enum { LOG_AWAKE, LOG_PACING, LOG_ASLEEP } sleep; /* of the writer */
+    struct log_drop {
+        uint32_t process;
+        uint64_t lines;
+    } * drops;
+    size_t n_drops;
+};
+
+/* log_queue.c */
+void log_post(struct logs *l, enum log_msg_type type, void *what);
+void log_news(struct logs *l, struct log_stream *s, size_t bytes);
+void log_report(struct logs *l, enum log_event_type type, void *what);
+void log_count_drop(struct logs *l, uint32_t process, uint64_t lines);
+
+/* log_intake.c: the loop's side of a stream */
+void log_intake_start(struct log_stream *s);
+void log_intake_take(struct log_stream *s); /* moves what is in the pipe, also over the bound */
+void log_intake_end(struct log_stream *s);  /* closes the pipe; the stream is final */
+void log_intake_resume(struct logs *l);     /* polls pipes again whose spool has room */
+void log_intake_stop(struct log_stream *s); /* closes the handle only */
+
+/* logs.c */
+void log_stream_free(struct log_stream *s);
+void log_maybe_closed(struct logs *l);
+
+/* log_query.c, log_live.c: on the loop */
+void log_query_start(struct logs *l, struct log_sub *sub);
+void log_query_next(struct logs *l);
+void log_query_cancel(struct logs *l);
+void log_live_history(struct log_sub *s, struct log_block *b);
+void log_live_deliver(struct logs *l);
+void log_live_gone(struct log_sub *s);
+void log_live_close(struct logs *l);
+
+/* log_live.c: on the writer */
+void log_live_stage(struct log_sub *s, const struct log_line *line);
+void log_live_publish(struct log_sub *s);
+void log_live_rollback(struct log_sub *s);
+
+/* log_writer.c */
+void *log_writer_main(void *logs);
+
+#endif

@@ -1,0 +1,69 @@
+/* The two queues between the loop and the writer thread, and what both count. */
+#include "common/mem.h"
+#include "daemon/log_int.h"
+
+void log_post(struct logs *l, enum log_msg_type type, void *what)
+{
+    struct log_msg *m = xcalloc(1, sizeof *m);
+
+    m->type = type;
+    m->what = what;
+    pthread_mutex_lock(&l->lock);
+    STAILQ_INSERT_TAIL(&l->msgs, m, next);
+    if (l->sleep != LOG_AWAKE)
+        pthread_cond_signal(&l->cond);
+    pthread_mutex_unlock(&l->lock);
+}
+
+void log_news(struct logs *l, struct log_stream *s, size_t bytes)
+{
+    pthread_mutex_lock(&l->lock);
+    if (!s->queued) {
+        s->queued = true;
+        STAILQ_INSERT_TAIL(&l->queue, s, by_queue);
+    }
+    l->queued_bytes += bytes;
+    /* While the writer collects for its next commit it is left alone, unless much has come together. */
+    if (l->sleep == LOG_ASLEEP || (l->sleep == LOG_PACING && l->queued_bytes >= LOG_PACE_BYTES))
+        pthread_cond_signal(&l->cond);
+    pthread_mutex_unlock(&l->lock);
+}
+
+void log_report(struct logs *l, enum log_event_type type, void *what)
+{
+    struct log_event *e = xcalloc(1, sizeof *e);
+
+    e->type = type;
+    e->what = what;
+    pthread_mutex_lock(&l->lock);
+    STAILQ_INSERT_TAIL(&l->events, e, next);
+    pthread_mutex_unlock(&l->lock);
+    uv_async_send(&l->wake);
+}
+
+void log_count_drop(struct logs *l, uint32_t process, uint64_t lines)
+{
+    size_t i = 0;
+
+    pthread_mutex_lock(&l->lock);
+    while (i < l->n_drops && l->drops[i].process != process)
+        i++;
+    if (i == l->n_drops) {
+        l->drops = xrealloc(l->drops, (i + 1) * sizeof *l->drops);
+        l->drops[l->n_drops++] = (struct log_drop){.process = process};
+    }
+    l->drops[i].lines += lines;
+    pthread_mutex_unlock(&l->lock);
+}
+
+uint64_t logs_dropped(struct logs *l, uint32_t process)
+{
+    uint64_t lines = 0;
+
+    pthread_mutex_lock(&l->lock);
+    for (size_t i = 0; i < l->n_drops; i++)
+        if (l->drops[i].process == process)
+            lines = l->drops[i].lines;
+    pthread_mutex_unlock(&l->lock);
+    return lines;
+}

@@ -1,0 +1,80 @@
+/* The writer thread's own state and the parts of its work. */
+#ifndef PM_DAEMON_LOG_WRITER_H
+#define PM_DAEMON_LOG_WRITER_H
+
+#include "daemon/log_int.h"
+#include "daemon/log_split.h"
+
+#define LOG_CHUNK       (256u * 1024) /* bytes read from a spool at once; holds more than one longest line */
+#define LOG_PIECES      8192u
+#define LOG_COMMIT_ROWS 4096u
+#define LOG_COMMIT_SIZE (4u * 1024 * 1024)
+
+STAILQ_HEAD(log_work, log_stream);
+
+struct log_writer {
+    struct logs *l;
+    struct log_db db;
+    struct log_files files;
+    TAILQ_HEAD(, log_stream) streams;
+    struct log_work work;            /* have bytes to hand on */
+    STAILQ_HEAD(, log_stream) dirty; /* have something to commit */
+    STAILQ_HEAD(, log_stream) done;  /* complete and committed */
+    LIST_HEAD(, log_sub) subs;
+
+    bool in_txn;
+    unsigned rows; /* in the open transaction */
+    size_t bytes;
+    uint64_t txn_row; /* db.next_row when it began */
+    uint64_t last_commit;
+
+    bool db_failing;
+    uint64_t db_retry_at;
+    uint64_t aside_at;
+    unsigned generation;
+    uint64_t place_until; /* streams wait so long at start for a database that does not open */
+    uint64_t retry_at;    /* 0 = nothing failed */
+
+    char *chunk;
+    struct log_piece *pieces;
+    struct buf text;
+    bool stop;
+};
+
+/* log_writer.c */
+void log_trouble(struct log_writer *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void log_retry_later(struct log_writer *w, uint64_t at);
+void log_mark_dirty(struct log_writer *w, struct log_stream *s);
+void log_mark_work(struct log_writer *w, struct log_stream *s);
+
+/* log_commit.c */
+bool log_db_usable(struct log_writer *w); /* opens it when it is time to try again */
+/*
+ * Makes everything that is dirty durable, then gives spool memory back, finishes ended streams and hands live
+ * lines on. False when the database could not take it: rows are then to be fed again.
+ */
+bool log_commit(struct log_writer *w);
+int log_txn_begin(struct log_writer *w);
+void log_txn_failed(struct log_writer *w, int rc); /* rolls back and decides what next */
+/* Inserts a line (its id is given here); `live` = somebody listens to this stream. An SQLite code. */
+int log_add_row(struct log_writer *w, struct log_stream *s, const struct log_line *line, bool live);
+
+/* log_feed.c */
+bool log_sink_usable(struct log_writer *w, const struct log_sink *k);
+/*
+ * Hands one chunk of what lies before `avail` on to the sinks that are furthest behind; `last` = nothing will
+ * follow. True when there may be more to do.
+ */
+bool log_feed(struct log_writer *w, struct log_stream *s, uint64_t avail, bool last);
+void log_file_failed(struct log_writer *w, struct log_file *f, int rc, const char *text);
+
+/* log_drop.c */
+void log_drop(struct log_writer *w, struct log_stream *s, struct log_sink *k, uint64_t avail, bool last);
+void log_drop_check(struct log_writer *w, struct log_stream *s); /* after the timeouts */
+size_t log_drop_text(const struct log_sink *k, char out[128]);
+
+/* log_place.c: where a stream that was handed in goes on */
+bool log_place(struct log_writer *w, struct log_stream *s); /* false: not yet */
+void log_place_late(struct log_writer *w);                  /* the database has been opened (anew) */
+
+#endif

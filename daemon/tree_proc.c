@@ -1,0 +1,207 @@
+#include "daemon/tree_proc.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/mem.h"
+#include "daemon/idmap.h"
+
+static pthread_mutex_t roots_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct idmap roots; /* pid -> run, as a pointer-sized number */
+
+void tree_root_add(pid_t pid, uint64_t run)
+{
+    if (pid <= 0 || !run)
+        return;
+    pthread_mutex_lock(&roots_lock);
+    idmap_put(&roots, (uint64_t)pid, (void *)(uintptr_t)run);
+    pthread_mutex_unlock(&roots_lock);
+}
+
+void tree_root_remove(pid_t pid)
+{
+    pthread_mutex_lock(&roots_lock);
+    idmap_del(&roots, (uint64_t)pid);
+    pthread_mutex_unlock(&roots_lock);
+}
+
+void tree_roots_clear(void)
+{
+    pthread_mutex_lock(&roots_lock);
+    idmap_deinit(&roots);
+    pthread_mutex_unlock(&roots_lock);
+}
+
+uint64_t tree_root_of(pid_t pid)
+{
+    uint64_t run;
+
+    pthread_mutex_lock(&roots_lock);
+    run = (uint64_t)(uintptr_t)idmap_get(&roots, (uint64_t)pid);
+    pthread_mutex_unlock(&roots_lock);
+    return run;
+}
+
+void pid_list_add(struct pid_list *l, pid_t pid)
+{
+    if (l->n == l->cap) {
+        l->cap = l->cap ? l->cap * 2 : 64;
+        l->v = xrealloc(l->v, l->cap * sizeof(*l->v));
+    }
+    l->v[l->n++] = pid;
+}
+
+void pid_list_free(struct pid_list *l)
+{
+    free(l->v);
+    *l = (struct pid_list){0};
+}
+
+int tree_proc_stat(pid_t pid, struct proc_stat *out)
+{
+    char path[64], text[1024], *p;
+    unsigned long long start;
+    long threads;
+    char state;
+    int ppid;
+    ssize_t n;
+
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ? -ESRCH : -errno;
+    n = read(fd, text, sizeof(text) - 1);
+    if (n <= 0)
+        return -ESRCH;
+    text[n] = '\0';
+    p = strrchr(text, ')'); /* the name before it may hold anything, also ")" and spaces */
+    if (!p || sscanf(p + 1, " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %ld %*d %llu",
+                     &state, &ppid, &threads, &start) != 4)
+        return -EBADMSG;
+    out->pid = pid;
+    out->ppid = ppid;
+    out->start_ticks = start;
+    /* A program whose first thread has ended shows "Z" while its other threads run. */
+    out->dead = (state == 'Z' && threads <= 1) || state == 'X' || state == 'x';
+    return 0;
+}
+
+/* Searches a stream of NUL-terminated strings for one that is `want`; nothing is stored but the position. */
+static bool stream_has(int fd, const char *want, size_t len)
+{
+    size_t at = 0; /* bytes of `want` matched so far in this string; SIZE_MAX: it is another string */
+    char chunk[16384];
+    ssize_t n;
+
+    while ((n = read(fd, chunk, sizeof(chunk))) > 0) {
+        for (ssize_t i = 0; i < n; i++) {
+            if (chunk[i] == '\0') {
+                if (at == len)
+                    return true;
+                at = 0;
+            } else if (at != SIZE_MAX) {
+                at = at < len && chunk[i] == want[at] ? at + 1 : SIZE_MAX;
+            }
+        }
+    }
+    return false;
+}
+
+bool tree_proc_has_run(pid_t pid, const struct tree_ctx *ctx, uint64_t run)
+{
+    char path[64], want[64];
+    int len;
+
+    snprintf(path, sizeof(path), "/proc/%d/environ", (int)pid);
+    len = snprintf(want, sizeof(want), "PM_RUN_ID=%s.%llu", ctx->tag, (unsigned long long)run);
+    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+    return fd >= 0 && stream_has(fd, want, (size_t)len);
+}
+
+/* Decimal numbers separated by blanks. */
+static int read_pids(const char *path, struct pid_list *out)
+{
+    char chunk[4096];
+    pid_t pid = 0;
+    ssize_t n;
+
+    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    while ((n = read(fd, chunk, sizeof(chunk))) > 0) {
+        for (ssize_t i = 0; i < n; i++) {
+            if (chunk[i] >= '0' && chunk[i] <= '9') {
+                pid = pid * 10 + (chunk[i] - '0');
+            } else if (pid) {
+                pid_list_add(out, pid);
+                pid = 0;
+            }
+        }
+    }
+    if (pid)
+        pid_list_add(out, pid);
+    return n < 0 ? -errno : 0;
+}
+
+int tree_proc_children(pid_t pid, struct pid_list *out)
+{
+    char path[64];
+    struct dirent *d;
+    DIR *dir;
+    int rc = -ESRCH;
+
+    snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+    dir = opendir(path);
+    if (!dir)
+        return errno == ENOENT ? -ESRCH : -errno;
+    while ((d = readdir(dir))) {
+        char list[128];
+        int one;
+
+        if (d->d_name[0] < '0' || d->d_name[0] > '9')
+            continue;
+        snprintf(list, sizeof(list), "/proc/%d/task/%.20s/children", (int)pid, d->d_name);
+        one = read_pids(list, out);
+        if (one == 0)
+            rc = 0;
+        else if (one == -ENOENT && rc != 0)
+            rc = -ENOENT; /* this thread has just ended, or the kernel keeps no lists */
+    }
+    closedir(dir);
+    return rc;
+}
+
+/*
+ * The kernel's list may leave out a child when one before it is reaped between two steps of the reading. Such
+ * a reading has the reaped child in it, which the next reading has not: two equal lists in a row are whole.
+ */
+int tree_keeper_children(pid_t keeper, struct pid_list *out)
+{
+    struct pid_list last = {0};
+    char path[64];
+    int rc = -EAGAIN;
+
+    snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)keeper, (int)keeper);
+    for (int i = 0; i < 6 && rc == -EAGAIN; i++) {
+        struct pid_list now = {0};
+        int one = read_pids(path, &now);
+
+        if (one < 0)
+            rc = one;
+        else if (i > 0 && now.n == last.n && (!now.n || !memcmp(now.v, last.v, now.n * sizeof(*now.v))))
+            rc = 0;
+        pid_list_free(&last);
+        last = now;
+    }
+    if (rc == 0)
+        for (size_t i = 0; i < last.n; i++)
+            pid_list_add(out, last.v[i]);
+    pid_list_free(&last);
+    return rc;
+}
