@@ -42,8 +42,7 @@ static bool make_room(struct server *s)
 {
     struct conn *c;
 
-    TAILQ_FOREACH(c, &s->conns, entry)
-    {
+    TAILQ_FOREACH (c, &s->conns, entry) {
         if (c->hello || c->closing || c->in_flight)
             continue;
         conn_turn_out(c, RPC_FAILED, "too many connections, and this one has not said hello");
@@ -149,8 +148,7 @@ static void on_flush_over(uv_timer_t *timer)
     struct server *s = timer->data;
     struct conn *c;
 
-    TAILQ_FOREACH(c, &s->conns, entry)
-    {
+    TAILQ_FOREACH (c, &s->conns, entry) {
         conn_close(c);
     }
 }
@@ -163,8 +161,7 @@ void server_close(struct server *s, void (*closed)(void *arg), void *arg)
     s->closed = closed;
     s->closed_arg = arg;
     uv_poll_stop(&s->listener);
-    TAILQ_FOREACH(c, &s->conns, entry)
-    {
+    TAILQ_FOREACH (c, &s->conns, entry) {
         conn_finish(c);
     }
     uv_timer_start(&s->timer, on_flush_over, CLOSE_FLUSH_MS, 0);

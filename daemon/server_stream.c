@@ -59,8 +59,7 @@ void conn_streams_drained(struct conn *c)
 {
     struct conn_stream *s;
 
-    TAILQ_FOREACH(s, &c->streams, entry)
-    {
+    TAILQ_FOREACH (s, &c->streams, entry) {
         tell_missed(s);
     }
 }

@@ -17,6 +17,7 @@ struct store_tuning store_tuning = {
     .retry_ms = 1000,
     .retry_soonest_ms = 100,
     .backup_idle_ms = 10000,
+    .backup_first_ms = 1000,
     .backup_every_ms = 300000,
     .look_ms = 5000,
     .close_ms = 5000,

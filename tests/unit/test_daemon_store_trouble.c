@@ -62,8 +62,8 @@ static void garbage_without_copy(void **state)
     assert_false(b.from_backup);
     assert_non_null(strstr(b.trouble, "corrupt"));
     assert_int_equal(b.n_apps, 0);
-    assert_true(strcmp(b.home_id, old_id) != 0);
-    assert_true(b.next_run > 1000000); /* beyond all ids that may be in other files */
+    assert_string_equal(b.home_id, old_id); /* kept beside it: what runs carries it */
+    assert_true(b.next_run > 1000000);      /* beyond all ids that may be in other files */
     assert_int_equal(bench_count(&b, "state.db.corrupt-"), 1);
     bench_put_app(&b, 9, "{}");
     assert_int_equal(bench_commit(&b), 0);
@@ -135,6 +135,38 @@ static void both_damaged(void **state)
     assert_int_equal(b.n_apps, 0);
     assert_true(bench_count(&b, "state.db.corrupt-") > 0);
     assert_int_equal(bench_count(&b, "state.db.bak.corrupt-"), 1);
+    bench_close(&b);
+    bench_remove(&b);
+}
+
+static void garbage_for_a_wal(void **state)
+{
+    struct bench b;
+    char wal[400];
+
+    (void)state;
+    prepared(&b, true);
+    snprintf(wal, sizeof(wal), "%s-wal", b.path);
+    write_file(wal, "not a write-ahead log", 21);
+    continues_from_copy(&b, b.next_run);
+    bench_remove(&b);
+}
+
+/* Somebody removed the database and its copy: ids that were used are still not used again. */
+static void all_removed_but_the_id(void **state)
+{
+    struct bench b;
+    char id[33];
+
+    (void)state;
+    prepared(&b, false);
+    memcpy(id, b.home_id, sizeof(id));
+    unlink(b.path);
+    bench_open(&b);
+    assert_false(b.fresh);
+    assert_string_equal(b.home_id, id);
+    assert_true(b.next_run > 1000000);
+    assert_non_null(strstr(b.trouble, "missing"));
     bench_close(&b);
     bench_remove(&b);
 }
@@ -502,6 +534,8 @@ int main(void)
         cmocka_unit_test(damaged_with_copy),
         cmocka_unit_test(both_damaged),
         cmocka_unit_test(newer_version),
+        cmocka_unit_test(garbage_for_a_wal),
+        cmocka_unit_test(all_removed_but_the_id),
         cmocka_unit_test(version_zero),
         cmocka_unit_test(another_programs),
         cmocka_unit_test(vanished_while_running),

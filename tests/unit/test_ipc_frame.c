@@ -124,6 +124,13 @@ static void messages(void **state)
     assert_string_equal(json_string_value(m.id), "x");
     rpc_message_deinit(&m);
 
+    assert_int_equal(parse("{\"id\":7,\"method\":\"x\",\"params\":{\"n\":99999999999999999999}}", &m, &e),
+                     RPC_BAD_PARAMS);
+    assert_int_equal(json_integer_value(m.id), 7);
+    rpc_message_deinit(&m);
+    refused("{\"id\":99999999999999999999,\"method\":\"x\"}", RPC_BAD_PARAMS, "too large");
+    refused("{\"id\":1,\"method\":\"x\",\"params\":1e999}", RPC_BAD_PARAMS, "too large");
+
     refused("", RPC_PARSE, "not JSON");
     refused("{", RPC_PARSE, "not JSON");
     refused("\xff\xfe", RPC_PARSE, "not JSON");
@@ -131,6 +138,7 @@ static void messages(void **state)
     refused("[]", RPC_INVALID, "one JSON object");
     refused("[{\"method\":\"ping\",\"id\":1}]", RPC_INVALID, "one JSON object");
     refused("7", RPC_INVALID, "one JSON object");
+    refused("{\"jsonrpc\":\"1.0\",\"id\":1,\"method\":\"ping\"}", RPC_INVALID, "2.0");
     refused("{}", RPC_INVALID, "method");
     refused("{\"method\":5,\"id\":1}", RPC_INVALID, "method");
     refused("{\"method\":\"x\",\"id\":1.5}", RPC_INVALID, "id");

@@ -25,7 +25,7 @@ static void table_is_whole(void **state)
 
 static void check(enum method_id id, const char *params, const char *complaint)
 {
-    json_t *j = params ? json_loads(params, JSON_DECODE_ANY, NULL) : NULL;
+    json_t *j = params ? json_loads(params, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL) : NULL;
     struct err e = {0};
     int rc = method_check(&methods[id], j, &e);
 
@@ -54,6 +54,8 @@ static void params_are_checked(void **state)
     check(M_PROCESS_STOP, "{\"selectors\":\"all\"}", "array of strings");
     check(M_PROCESS_STOP, "{\"selectors\":[\"a\",1]}", "array of strings");
     check(M_PROCESS_STOP, "{\"selectors\":[]}", NULL);
+    check(M_PROCESS_SEND, "{\"selector\":\"a\\u0000b\",\"text\":\"x\"}", "\"selector\" holds a NUL byte");
+    check(M_START, "{\"apps\":[{\"env\":{\"A\":[\"\\u0000\"]}}]}", "NUL");
     check(M_START, "{\"apps\":[{}],\"wait\":1}", "true or false");
     check(M_START, "{\"apps\":[[]]}", "array of objects");
     check(M_START, "{\"apps\":[{}],\"wait\":false}", NULL);
