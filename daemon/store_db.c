@@ -125,8 +125,8 @@ static const char *const fixed_sql[STMT_COUNT] = {
     [STMT_DEL_APP] = "DELETE FROM app WHERE id=?1",
     [STMT_DEL_PROCESS] = "DELETE FROM process WHERE id=?1",
     [STMT_DEL_PROCESS_RUNS] = "DELETE FROM run WHERE process=?1",
-    [STMT_PRUNE_RUNS] = "DELETE FROM run WHERE process=?1 AND run<"
-                        "(SELECT run FROM run WHERE process=?1 ORDER BY run DESC LIMIT 1 OFFSET 99)",
+    [STMT_PRUNE_RUNS] = ("DELETE FROM run WHERE process=?1 AND run<"
+                         "(SELECT run FROM run WHERE process=?1 ORDER BY run DESC LIMIT 1 OFFSET 99)"),
     [STMT_PRUNE_EVENTS] = "DELETE FROM event WHERE id<=?1-10000",
     [STMT_PUT_META] = "INSERT OR REPLACE INTO meta(key,value) VALUES(?1,?2)",
     [STMT_RESET_APPS] = "DELETE FROM app",
