@@ -37,6 +37,20 @@ static void turn_away(int fd, int code, const char *why)
     close(fd);
 }
 
+/* Those that connect and say nothing must not keep out a client that speaks: the oldest of them goes. */
+static bool make_room(struct server *s)
+{
+    struct conn *c;
+
+    TAILQ_FOREACH (c, &s->conns, entry) {
+        if (c->hello || c->closing || c->in_flight)
+            continue;
+        conn_turn_out(c, RPC_FAILED, "too many connections, and this one has not said hello");
+        return true;
+    }
+    return false;
+}
+
 static void take_connection(struct server *s, int fd)
 {
     struct ucred cred;
@@ -46,7 +60,7 @@ static void take_connection(struct server *s, int fd)
         (cred.uid != geteuid() && cred.uid != 0)) {
         log_warn("a connection of uid %d was refused", (int)cred.uid);
         turn_away(fd, RPC_FORBIDDEN, "this daemon belongs to another user");
-    } else if (s->n_conns >= CONNECTIONS_MAX) {
+    } else if (s->n_conns >= CONNECTIONS_MAX && !make_room(s)) {
         turn_away(fd, RPC_FAILED, "too many connections; try again later");
     } else {
         conn_open(s, fd, cred.uid, cred.pid);
@@ -125,7 +139,6 @@ static void finish_if_empty(struct server *s)
 
 void server_conn_gone(struct server *s)
 {
-    s->n_conns--;
     if (s->closing)
         finish_if_empty(s);
 }
@@ -135,8 +148,7 @@ static void on_flush_over(uv_timer_t *timer)
     struct server *s = timer->data;
     struct conn *c;
 
-    TAILQ_FOREACH(c, &s->conns, entry)
-    {
+    TAILQ_FOREACH (c, &s->conns, entry) {
         conn_close(c);
     }
 }
@@ -149,8 +161,7 @@ void server_close(struct server *s, void (*closed)(void *arg), void *arg)
     s->closed = closed;
     s->closed_arg = arg;
     uv_poll_stop(&s->listener);
-    TAILQ_FOREACH(c, &s->conns, entry)
-    {
+    TAILQ_FOREACH (c, &s->conns, entry) {
         conn_finish(c);
     }
     uv_timer_start(&s->timer, on_flush_over, CLOSE_FLUSH_MS, 0);

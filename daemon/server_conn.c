@@ -41,22 +41,43 @@ void conn_close(struct conn *c)
     if (c->closing)
         return;
     c->closing = true;
+    c->server->n_conns--;
     conn_requests_gone(c);
     conn_streams_gone(c);
     uv_close((uv_handle_t *)&c->pipe, on_closed);
-    uv_close((uv_handle_t *)&c->hello_timer, on_closed);
+    uv_close((uv_handle_t *)&c->timer, on_closed);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct conn *c = timer->data;
+
+    /* Without a handshake only ping and kill are answered, and kill takes its time. */
+    if (!c->hello && !c->finish && !c->broken && c->in_flight)
+        uv_timer_start(timer, on_timer, HELLO_MS, 0);
+    else
+        conn_close(c);
 }
 
 static void close_if_done(struct conn *c)
 {
-    if ((c->finish || (c->eof && c->in_flight == 0)) && c->queued == 0)
+    if (!c->closing && (c->finish || (c->eof && c->in_flight == 0)) && c->queued == 0)
         conn_close(c);
 }
 
 void conn_finish(struct conn *c)
 {
     c->finish = true;
+    if (!c->closing)
+        uv_timer_start(&c->timer, on_timer, LINGER_MS, 0);
     close_if_done(c);
+}
+
+/* Not at once: whoever is writing now still holds the connection, its streams and requests. */
+static void break_soon(struct conn *c)
+{
+    c->broken = true;
+    uv_timer_start(&c->timer, on_timer, 0, 0);
 }
 
 static void on_written(uv_write_t *req, int status)
@@ -75,7 +96,7 @@ static void on_written(uv_write_t *req, int status)
     }
     if (c->queued < STREAM_QUEUE_MAX / 2)
         conn_streams_drained(c);
-    close_if_done(c);
+    conn_resume(c);
 }
 
 void conn_write(struct conn *c, struct buf *take)
@@ -84,14 +105,14 @@ void conn_write(struct conn *c, struct buf *take)
     uv_buf_t b;
     size_t len = take->len;
 
-    if (c->closing) {
+    if (c->closing || c->broken) {
         buf_free(take);
         return;
     }
     if (c->queued + len > QUEUE_MAX && c->queued > 0) {
         log_warn("a client (pid %d) does not read its answers: closed", (int)c->pid);
         buf_free(take);
-        conn_close(c);
+        break_soon(c);
         return;
     }
     w = xcalloc(1, sizeof(*w));
@@ -104,7 +125,7 @@ void conn_write(struct conn *c, struct buf *take)
         c->queued -= len;
         free(w->data);
         free(w);
-        conn_close(c);
+        break_soon(c);
     }
 }
 
@@ -115,24 +136,49 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
     *buf = uv_buf_init(read_chunk, sizeof(read_chunk));
 }
 
-static bool on_line(void *arg, const char *text, size_t len)
+static void write_connection_error(struct conn *c, int code, const char *why)
 {
-    return conn_request(arg, text, len);
+    struct buf line = {0};
+
+    buf_printf(&line, "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":%d,\"message\":\"%s\"}}\n", code,
+               why);
+    conn_write(c, &line);
+}
+
+void conn_turn_out(struct conn *c, int code, const char *why)
+{
+    write_connection_error(c, code, why);
+    conn_close(c);
 }
 
 static void too_long(struct conn *c)
 {
-    struct buf line = {0};
-
-    buf_printf(
-        &line,
-        "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":%d,\"message\":\"the request is longer than %u "
-        "bytes\"}}\n",
-        RPC_INVALID, FRAME_MAX);
     uv_read_stop((uv_stream_t *)&c->pipe);
-    conn_write(c, &line);
-    if (!c->closing)
-        conn_finish(c);
+    write_connection_error(c, RPC_INVALID, "the request is longer than 1 MiB");
+    conn_finish(c);
+}
+
+/* A peer that asks faster than it reads, or than the answers come, is not heard for a while. */
+static bool too_much(const struct conn *c)
+{
+    return c->in_flight >= IN_FLIGHT_MAX || c->queued > UNREAD_MAX;
+}
+
+static void after_lines(struct conn *c, int rc)
+{
+    if (c->closing || c->finish || c->broken)
+        return;
+    if (rc < 0) {
+        too_long(c);
+    } else if (rc == 1 || too_much(c)) {
+        c->paused = true;
+        uv_read_stop((uv_stream_t *)&c->pipe);
+    }
+}
+
+static bool on_line(void *arg, const char *text, size_t len)
+{
+    return conn_request(arg, text, len) && !too_much(arg);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
@@ -154,26 +200,18 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
         conn_close(c);
         return;
     }
-    if (frame_feed(&c->in, buf->base, (size_t)n, on_line, c) < 0)
-        too_long(c);
-    if (!c->closing && c->in_flight >= IN_FLIGHT_MAX) {
-        c->paused = true;
-        uv_read_stop(stream);
-    }
+    after_lines(c, frame_feed(&c->in, buf->base, (size_t)n, on_line, c));
 }
 
 void conn_resume(struct conn *c)
 {
-    if (c->paused && c->in_flight < IN_FLIGHT_MAX / 2 && !c->finish && !c->closing) {
+    if (c->paused && c->in_flight < IN_FLIGHT_MAX / 2 && c->queued < UNREAD_MAX / 2 && !c->finish &&
+        !c->broken && !c->closing) {
         c->paused = false;
         uv_read_start((uv_stream_t *)&c->pipe, on_alloc, on_read);
+        after_lines(c, frame_resume(&c->in, on_line, c));
     }
     close_if_done(c);
-}
-
-static void on_hello_late(uv_timer_t *timer)
-{
-    conn_close(timer->data);
 }
 
 void conn_open(struct server *s, int fd, uint32_t uid, int32_t pid)
@@ -187,9 +225,9 @@ void conn_open(struct server *s, int fd, uint32_t uid, int32_t pid)
     TAILQ_INIT(&c->requests);
     TAILQ_INIT(&c->streams);
     uv_pipe_init(s->cfg.loop, &c->pipe, 0);
-    uv_timer_init(s->cfg.loop, &c->hello_timer);
+    uv_timer_init(s->cfg.loop, &c->timer);
     c->pipe.data = c;
-    c->hello_timer.data = c;
+    c->timer.data = c;
     c->open_handles = 2;
     TAILQ_INSERT_TAIL(&s->conns, c, entry);
     s->n_conns++;
@@ -198,7 +236,7 @@ void conn_open(struct server *s, int fd, uint32_t uid, int32_t pid)
         conn_close(c);
         return;
     }
-    uv_timer_start(&c->hello_timer, on_hello_late, HELLO_MS, 0);
+    uv_timer_start(&c->timer, on_timer, HELLO_MS, 0);
     uv_read_start((uv_stream_t *)&c->pipe, on_alloc, on_read);
 }
 

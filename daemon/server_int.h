@@ -8,8 +8,10 @@
 #define HELLO_MS         10000u              /* a connection that has not said hello by then is closed */
 #define IN_FLIGHT_MAX    64u                 /* requests of one connection; beyond, it is not read */
 #define QUEUE_MAX        (64u * 1024 * 1024) /* bytes of replies that wait to be read; beyond, it is closed */
+#define UNREAD_MAX       (1024u * 1024)      /* bytes of replies; beyond, no further requests are read */
 #define STREAM_QUEUE_MAX (1024u * 1024)      /* bytes; beyond, notifications are skipped and counted */
 #define CLOSE_FLUSH_MS   1000u
+#define LINGER_MS        5000u /* for the last words to a connection that is being closed */
 
 TAILQ_HEAD(request_list, rpc_request);
 TAILQ_HEAD(stream_list, conn_stream);
@@ -17,7 +19,7 @@ TAILQ_HEAD(stream_list, conn_stream);
 struct conn {
     struct server *server;
     uv_pipe_t pipe;
-    uv_timer_t hello_timer;
+    uv_timer_t timer; /* for the hello to come, or for the end to be read */
     int open_handles;
     uint32_t uid;
     int32_t pid;
@@ -27,7 +29,8 @@ struct conn {
     bool eof;                     /* the peer writes no more; pending answers still go out */
     bool closing;                 /* uv_close was called */
     bool finish;                  /* close when everything is written */
-    bool paused;                  /* not read because too many requests are in flight */
+    bool broken;                  /* nothing can be written any more; closed on the next turn of the loop */
+    bool paused;                  /* not read because too much is in flight or unread */
     struct buf in;                /* an unfinished line */
     struct request_list requests; /* in flight */
     unsigned in_flight;
@@ -63,6 +66,7 @@ void conn_open(struct server *s, int fd, uint32_t uid, int32_t pid);
 void conn_write(struct conn *c, struct buf *take); /* a whole line; takes the bytes */
 void conn_finish(struct conn *c);                  /* close when all is written */
 void conn_close(struct conn *c);
+void conn_turn_out(struct conn *c, int code, const char *why); /* one error line, and closed at once */
 void conn_resume(struct conn *c);
 void server_conn_gone(struct server *s);
 

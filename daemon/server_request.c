@@ -120,6 +120,21 @@ void conn_requests_gone(struct conn *c)
     c->in_flight = 0;
 }
 
+/* It is stored, shown and logged: one line of bounded length, not cut inside a character. */
+static char *by_text(const struct conn *c, const char *by)
+{
+    size_t len = strnlen(by, BY_MAX);
+    char *text;
+
+    while (len && ((unsigned char)by[len] & 0xc0) == 0x80)
+        len--;
+    text = xasprintf("%.*s (uid %u, pid %d)", (int)len, by, c->uid, (int)c->pid);
+    for (char *p = text; *p; p++)
+        if ((unsigned char)*p < 0x20 || *p == 0x7f)
+            *p = ' ';
+    return text;
+}
+
 static void answer_hello(struct rpc_request *r)
 {
     struct conn *c = r->conn;
@@ -136,9 +151,9 @@ static void answer_hello(struct rpc_request *r)
         return;
     }
     c->hello = true;
-    uv_timer_stop(&c->hello_timer);
+    uv_timer_stop(&c->timer);
     free(c->by);
-    c->by = xasprintf("%.*s (uid %u, pid %d)", BY_MAX, by && *by ? by : "a client", c->uid, (int)c->pid);
+    c->by = by_text(c, by && *by ? by : "a client");
     rpc_reply(r, json_pack("{s:i,s:s,s:i,s:i,s:s,s:I}", "protocol", PM_PROTOCOL, "version", PM_VERSION, "pid",
                            (int)getpid(), "keeper_pid", s->cfg.keeper_pid, "home", s->cfg.home, "started_at",
                            (json_int_t)s->started_ms));
@@ -178,7 +193,7 @@ bool conn_request(struct conn *c, const char *text, size_t len)
     struct err e;
     int rc, id;
 
-    if (c->closing || c->finish)
+    if (c->closing || c->finish || c->broken)
         return false;
     if (is_blank(text, len))
         return true;
@@ -201,5 +216,5 @@ bool conn_request(struct conn *c, const char *text, size_t len)
         dispatch(r, (enum method_id)id);
     }
     rpc_message_deinit(&m);
-    return !c->closing;
+    return !c->closing && !c->broken;
 }

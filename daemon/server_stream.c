@@ -36,7 +36,8 @@ void conn_stream_send(struct conn_stream *s, const char *method, const char *tex
 
     if (!*s->method)
         snprintf(s->method, sizeof(s->method), "%s", method);
-    if (!s->conn || s->conn->closing || s->conn->queued + len > STREAM_QUEUE_MAX) {
+    /* One message alone may be larger than the bound; else it could never be sent. */
+    if (!s->conn || (s->conn->queued > 0 && s->conn->queued + len > STREAM_QUEUE_MAX)) {
         s->missed += weight;
         return;
     }
@@ -50,14 +51,15 @@ void conn_stream_send(struct conn_stream *s, const char *method, const char *tex
 void conn_stream_missed(struct conn_stream *s, uint64_t weight)
 {
     s->missed += weight;
+    if (s->conn && s->conn->queued < STREAM_QUEUE_MAX / 2)
+        tell_missed(s);
 }
 
 void conn_streams_drained(struct conn *c)
 {
-    struct conn_stream *s, *next;
+    struct conn_stream *s;
 
-    for (s = TAILQ_FIRST(&c->streams); s && !c->closing; s = next) {
-        next = TAILQ_NEXT(s, entry);
+    TAILQ_FOREACH (s, &c->streams, entry) {
         tell_missed(s);
     }
 }

@@ -17,6 +17,7 @@ struct store_tuning store_tuning = {
     .retry_ms = 1000,
     .retry_soonest_ms = 100,
     .backup_idle_ms = 10000,
+    .backup_first_ms = 1000,
     .backup_every_ms = 300000,
     .look_ms = 5000,
     .close_ms = 5000,
@@ -57,6 +58,10 @@ uint64_t store_next_app(struct store *s)
 
 void store_run_seen(struct store *s, uint64_t run)
 {
+    if (!s->ids_known) {
+        s->run_floor = run >= s->run_floor ? run + 1 : s->run_floor;
+        return;
+    }
     if (run < s->runs.next)
         return;
     s->runs.next = run;
@@ -149,6 +154,10 @@ static void call_opened(struct store *s, struct store_result *r)
     }
     s->runs = (struct id_block){r->image.next_run, r->image.next_run + 2 * RUN_BLOCK};
     s->apps = (struct id_block){r->image.next_app, r->image.next_app + 2 * APP_BLOCK};
+    s->ids_known = true;
+    if (s->run_floor)
+        store_run_seen(s, s->run_floor - 1);
+    r->image.next_run = s->runs.next;
     r->image.trouble = r->msg[0] ? r->msg : NULL;
     s->opened(s->arg, 0, &r->image, r->msg);
 }

@@ -125,8 +125,8 @@ static const char *const fixed_sql[STMT_COUNT] = {
     [STMT_DEL_APP] = "DELETE FROM app WHERE id=?1",
     [STMT_DEL_PROCESS] = "DELETE FROM process WHERE id=?1",
     [STMT_DEL_PROCESS_RUNS] = "DELETE FROM run WHERE process=?1",
-    [STMT_PRUNE_RUNS] = "DELETE FROM run WHERE process=?1 AND run<"
-                        "(SELECT run FROM run WHERE process=?1 ORDER BY run DESC LIMIT 1 OFFSET 99)",
+    [STMT_PRUNE_RUNS] = ("DELETE FROM run WHERE process=?1 AND run<"
+                         "(SELECT run FROM run WHERE process=?1 ORDER BY run DESC LIMIT 1 OFFSET 99)"),
     [STMT_PRUNE_EVENTS] = "DELETE FROM event WHERE id<=?1-10000",
     [STMT_PUT_META] = "INSERT OR REPLACE INTO meta(key,value) VALUES(?1,?2)",
     [STMT_RESET_APPS] = "DELETE FROM app",
@@ -217,6 +217,8 @@ int store_db_open(struct store_db *db, const char *path, enum store_open_mode mo
         return err_set(e, -EBADMSG, "%s is not a file", path);
     if (st.st_size == 0) /* SQLite takes it for a new database and deletes its WAL */
         return err_set(e, -EBADMSG, "state.db is empty");
+    if (mode == STORE_OPEN_CHECKED && store_files_wal_damaged(path))
+        return err_set(e, -EBADMSG, "state.db is damaged: its state.db-wal is not one");
     if (st.st_mode & 077)
         chmod(path, 0600);
     db->dev = st.st_dev;
@@ -313,5 +315,7 @@ int store_db_backup(struct store_db *db, const char *to, struct err *e)
         unlink(tmp);
         return rc;
     }
+    /* Also move what is in the WAL to the file itself, so that the WAL alone never holds much. */
+    sqlite3_wal_checkpoint_v2(db->h, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     return store_files_publish(tmp, to, e);
 }

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/buf.h"
 #include "common/err.h"
 #include "common/fs.h"
 #include "common/mem.h"
@@ -126,4 +127,55 @@ int store_files_copy(const char *from, const char *to, struct err *e)
         return err_set(e, rc, "cannot copy %s to %s: %s", from, tmp, strerror(-rc));
     }
     return store_files_publish(tmp, to, e);
+}
+
+int store_files_read_id(const char *path, char id[33])
+{
+    _cleanup_free_ char *file = xasprintf("%s.id", path);
+    struct buf text = {0};
+    int rc = fs_read_file(file, 64, &text, NULL);
+
+    if (rc == 0 && text.len >= 32 && strspn(text.data, "0123456789abcdef") == 32) {
+        memcpy(id, text.data, 32);
+        id[32] = '\0';
+    } else {
+        rc = -ENOENT;
+    }
+    buf_free(&text);
+    return rc;
+}
+
+int store_files_write_id(const char *path, const char *id, struct err *e)
+{
+    _cleanup_free_ char *file = xasprintf("%s.id", path);
+    _cleanup_free_ char *tmp = xasprintf("%s.id.tmp", path);
+    char line[40];
+    int fd, rc = store_files_make_empty(tmp, e);
+
+    if (rc < 0)
+        return rc;
+    fd = open(tmp, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return err_errno(e, "cannot open %s", tmp);
+    snprintf(line, sizeof(line), "%.32s\n", id);
+    rc = fs_write_all(fd, line, strlen(line));
+    close(fd);
+    if (rc < 0) {
+        unlink(tmp);
+        return err_set(e, rc, "cannot write %s: %s", tmp, strerror(-rc));
+    }
+    return store_files_publish(tmp, file, e);
+}
+
+bool store_files_wal_damaged(const char *path)
+{
+    static const unsigned char magic[3] = {0x37, 0x7f, 0x06};
+    _cleanup_free_ char *wal = xasprintf("%s-wal", path);
+    _cleanup_close_ int fd = open(wal, O_RDONLY | O_CLOEXEC);
+    unsigned char head[4];
+
+    /* A short one is what a crash leaves before the first write is complete. */
+    if (fd < 0 || pread(fd, head, sizeof(head), 0) != (ssize_t)sizeof(head))
+        return false;
+    return memcmp(head, magic, sizeof(magic)) != 0 || (head[3] != 0x82 && head[3] != 0x83);
 }

@@ -2,6 +2,7 @@
 #ifndef PM_DAEMON_STORE_FILES_H
 #define PM_DAEMON_STORE_FILES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct err;
@@ -21,5 +22,16 @@ int store_files_publish(const char *from, const char *to, struct err *e);
 
 /* Copies `from` to `to` (0600) through "<to>.new". 0 or negative errno. */
 int store_files_copy(const char *from, const char *to, struct err *e);
+
+/*
+ * The home's id in a small file of its own, "<path>.id": the processes that run carry it in their
+ * environment, and must be found again when the database and its copy are lost. Reading gives -ENOENT when
+ * there is none or it is no id.
+ */
+int store_files_read_id(const char *path, char id[33]);
+int store_files_write_id(const char *path, const char *id, struct err *e);
+
+/* Is there a "-wal" that is none? SQLite would take it for an empty one, and what was in it is lost. */
+bool store_files_wal_damaged(const char *path);
 
 #endif

@@ -20,6 +20,7 @@ struct store_tuning {
     unsigned retry_ms;         /* between two tries while failing */
     unsigned retry_soonest_ms; /* the same, when a commit is waiting for the answer */
     unsigned backup_idle_ms;   /* no change for so long */
+    unsigned backup_first_ms;  /* the same, while there is no copy at all */
     unsigned backup_every_ms;  /* at most one copy in this time */
     unsigned look_ms;          /* is the file still there? */
     unsigned close_ms;         /* store_close waits no longer */
@@ -59,6 +60,8 @@ struct store {
     void (*closed)(void *arg);
     void *closed_arg;
     struct id_block runs, apps;
+    bool ids_known;     /* the database told where they begin */
+    uint64_t run_floor; /* ids below were seen before that */
     pthread_t thread;
 
     /* under the lock */
@@ -76,6 +79,7 @@ struct store {
     struct store_queue pending;
     struct store_identity id;
     bool use_backup;   /* when there is no database: take the copy, not a new one */
+    bool has_copy;     /* there is a state.db.bak */
     bool had_rows;     /* a new database is not enough: the engine has to put all again */
     bool resync_now;   /* tell the engine so, as soon as the present step is done */
     bool incomplete;   /* replaced, and not copied since: the old copy is better for a while */

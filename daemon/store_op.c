@@ -133,10 +133,13 @@ static void drop(struct store_queue *q, struct store_op *op)
 
 void store_queue_clear(struct store_queue *q)
 {
-    struct store_op *op;
+    struct store_op *op, *next;
 
-    while ((op = TAILQ_FIRST(&q->ops)))
-        drop(q, op);
+    for (op = TAILQ_FIRST(&q->ops); op; op = next) {
+        next = TAILQ_NEXT(op, entry);
+        free(op);
+    }
+    store_queue_init(q);
 }
 
 /* Which row an operation is about. */

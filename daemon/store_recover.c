@@ -56,11 +56,12 @@ static void random_id(char out[33])
 }
 
 /* An image of nothing. After a loss the ids begin at the clock, beyond all that counting can have reached. */
-static void new_image(struct store_image *image, bool first)
+static void new_image(const struct store *s, struct store_image *image, bool first)
 {
     uint64_t now_s = clock_wall_ms() / 1000;
 
-    random_id(image->home_id);
+    if (store_files_read_id(s->path, image->home_id) < 0)
+        random_id(image->home_id);
     image->next_run = first ? 1 : now_s << 10;
     image->next_app = first ? 1 : now_s;
     image->fresh = first;
@@ -100,14 +101,17 @@ static int take_backup(struct store *s, struct store_image *image, struct err *e
 static void without_database(struct store *s, struct store_image *image, char *trouble, size_t cap)
 {
     bool lost = trouble[0] != '\0';
+    bool copy = access(s->backup_path, F_OK) == 0;
+    char id[33];
     struct err e = {0};
 
-    if (access(s->backup_path, F_OK) == 0) {
+    if (!lost && (copy || store_files_read_id(s->path, id) == 0)) {
+        add_words(trouble, cap, "state.db was missing");
+        lost = true;
+    }
+    if (copy) {
         char aside[4200], words[600];
 
-        if (!lost)
-            add_words(trouble, cap, "state.db was missing");
-        lost = true;
         if (take_backup(s, image, &e) == 0) {
             add_words(trouble, cap, "continuing from its last copy, state.db.bak");
             return;
@@ -117,7 +121,7 @@ static void without_database(struct store *s, struct store_image *image, char *t
                  e.msg, aside);
         add_words(trouble, cap, words);
     }
-    new_image(image, !lost);
+    new_image(s, image, !lost);
     if (lost)
         add_words(trouble, cap, "beginning anew with what is running");
 }

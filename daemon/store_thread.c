@@ -4,11 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/mem.h"
 #include "common/plog.h"
+#include "daemon/store_files.h"
 #include "daemon/store_int.h"
 #include "daemon/store_table.h"
 
@@ -41,8 +43,7 @@ static int write_rows(struct store *s, struct err *e)
     s->rows_refused = false;
     if (rc < 0)
         return rc;
-    TAILQ_FOREACH(op, &s->pending.ops, entry)
-    {
+    TAILQ_FOREACH (op, &s->pending.ops, entry) {
         /* For a new database, should this one be lost before it has the row. */
         if (op->kind == OP_META && op->meta.key == META_NEXT_RUN)
             s->id.next_run = op->meta.value;
@@ -178,7 +179,9 @@ static bool has_waiting(const struct store *s)
 {
     const struct store_op *op;
 
-    TAILQ_FOREACH(op, &s->pending.ops, entry) if (!store_op_is_write(op)) return true;
+    TAILQ_FOREACH (op, &s->pending.ops, entry)
+        if (!store_op_is_write(op))
+            return true;
     return false;
 }
 
@@ -222,7 +225,8 @@ static void work(struct store *s, bool force)
 
 static uint64_t backup_due(const struct store *s)
 {
-    uint64_t quiet = s->changed_at + store_tuning.backup_idle_ms;
+    uint64_t quiet =
+        s->changed_at + (s->has_copy ? store_tuning.backup_idle_ms : store_tuning.backup_first_ms);
     uint64_t latest = s->dirty_since + store_tuning.backup_every_ms;
     uint64_t due = quiet < latest ? quiet : latest;
 
@@ -234,12 +238,15 @@ static uint64_t backup_due(const struct store *s)
 static void back_up(struct store *s)
 {
     struct err e = {0};
+    /* After the first one, which comes early, more is likely to change soon. */
+    unsigned pause = s->has_copy ? store_tuning.backup_every_ms : store_tuning.backup_every_ms / 10;
 
     if (store_db_backup(&s->db, s->backup_path, &e) < 0)
         log_warn("%s", e.msg);
     else
         s->dirty = s->incomplete = false;
-    s->backup_at = clock_mono_ms() + store_tuning.backup_every_ms;
+    s->has_copy = s->has_copy || !s->dirty;
+    s->backup_at = clock_mono_ms() + pause;
 }
 
 static uint64_t next_deadline(const struct store *s)
@@ -293,6 +300,18 @@ static void last_tries(struct store *s)
         back_up(s);
 }
 
+/* The small file beside the database; its loss costs nothing as long as the database is there. */
+static void keep_id(const struct store *s)
+{
+    char id[33];
+    struct err e = {0};
+
+    if (store_files_read_id(s->path, id) == 0 && strcmp(id, s->id.home_id) == 0)
+        return;
+    if (store_files_write_id(s->path, s->id.home_id, &e) < 0)
+        log_warn("%s", e.msg);
+}
+
 static void first_open(struct store *s)
 {
     struct store_result *r = store_result_new(RESULT_OPENED, 0, NULL);
@@ -310,6 +329,8 @@ static void first_open(struct store *s)
     }
     s->had_rows = s->db.h || s->use_backup || image->n_apps || image->n_processes;
     memcpy(s->id.home_id, image->home_id, sizeof(s->id.home_id));
+    s->has_copy = access(s->backup_path, F_OK) == 0;
+    keep_id(s);
     s->id.next_run = image->next_run + 2 * RUN_BLOCK;
     s->id.next_app = image->next_app + 2 * APP_BLOCK;
     store_queue_push(&s->pending, store_op_meta(META_NEXT_RUN, s->id.next_run));

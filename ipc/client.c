@@ -9,13 +9,15 @@
 
 #include "common/clock.h"
 #include "common/err.h"
+#include "common/jsonw.h"
 #include "common/mem.h"
+#include "ipc/frame.h"
 #include "ipc/methods.h"
 
 #define CLIENT_CHUNK 65536u
 #define CLIENT_REPLY_MAX                                                                                     \
-    (1024u * 1024 * 1024)          /* bytes of one reply: the daemon is trusted, but not without end */
-#define CLIENT_PENDING_MAX 100000u /* notifications that may wait while a call is under way */
+    (1024u * 1024 * 1024)         /* bytes of one reply: the daemon is trusted, but not without end */
+#define CLIENT_PENDING_MAX 10000u /* notifications that may wait while a call is under way */
 
 static int left_ms(uint64_t end)
 {
@@ -54,6 +56,8 @@ static int send_all(struct rpc_client *c, const char *data, size_t len, uint64_t
         } else if (errno == EAGAIN) {
             if ((rc = wait_for(c, POLLOUT, end, e)) < 0)
                 return rc;
+        } else if (errno == EPIPE || errno == ECONNRESET) {
+            return 0; /* the daemon closed its end; its last line may say why, and is there to be read */
         } else if (errno != EINTR) {
             return err_errno(e, "cannot write to the daemon");
         }
@@ -81,7 +85,7 @@ static ssize_t read_line(struct rpc_client *c, uint64_t end, struct err *e)
         if (n > 0) {
             c->in.len += (size_t)n;
             c->in.data[c->in.len] = '\0';
-        } else if (n == 0) {
+        } else if (n == 0 || errno == ECONNRESET) {
             return err_set(e, -ECONNRESET, "the daemon closed the connection");
         } else if (errno == EAGAIN) {
             if ((rc = wait_for(c, POLLIN, end, e)) < 0)
@@ -103,7 +107,10 @@ static int send_request(struct rpc_client *c, const char *method, json_t *take_p
     json_decref(request);
     if (!text)
         return err_set(e, -EILSEQ, "the request holds text that is not UTF-8");
-    rc = send_all(c, text, strlen(text), end, e);
+    if (strlen(text) > FRAME_MAX)
+        rc = err_set(e, -EMSGSIZE, "%s: the request is longer than %u KiB", method, FRAME_MAX / 1024);
+    else
+        rc = send_all(c, text, strlen(text), end, e);
     if (rc == 0)
         rc = send_all(c, "\n", 1, end, e);
     free(text);
@@ -121,14 +128,23 @@ static int server_error(const json_t *error, json_t **data, struct err *e)
     return code < 0 ? -code : -RPC_INTERNAL;
 }
 
-static int keep_notification(struct rpc_client *c, json_t *take)
+/* Beyond the bound they are lost and counted, as the daemon does with a client that does not read. */
+static void keep_notification(struct rpc_client *c, json_t *take)
 {
+    const json_t *params;
+    unsigned long long n;
+
     if (!c->pending)
         c->pending = json_array();
-    if (json_array_size(c->pending) < CLIENT_PENDING_MAX)
-        return json_array_append_new(c->pending, take);
+    if (json_array_size(c->pending) < CLIENT_PENDING_MAX && !c->missed) {
+        json_array_append_new(c->pending, take);
+        return;
+    }
+    params = json_object_get(take, "params");
+    n = (unsigned long long)json_integer_value(json_object_get(params, "missed")) +
+        json_array_size(json_object_get(params, "lines"));
+    c->missed += n ? n : 1;
     json_decref(take);
-    return 0;
 }
 
 /* The reply to the last request; notifications before it are kept. 0 with *reply, or negative errno. */
@@ -144,7 +160,7 @@ static int await_reply(struct rpc_client *c, uint64_t end, json_t **reply, struc
         j = json_loadb(c->in.data, (size_t)n, JSON_ALLOW_NUL, &je);
         buf_consume(&c->in, (size_t)n + 1);
         if (!j)
-            return err_set(e, -EPROTO, "the daemon's answer is not JSON: %s", je.text);
+            return err_set(e, -EBADMSG, "the daemon's answer is not JSON: %s", je.text);
         id = json_object_get(j, "id");
         if (json_is_integer(id) && json_integer_value(id) == c->next_id) {
             *reply = j;
@@ -239,6 +255,11 @@ int rpc_next(struct rpc_client *c, int timeout_ms, json_t **msg, struct err *e)
         json_array_remove(c->pending, 0);
         return 0;
     }
+    if (c->missed) {
+        *msg = json_pack("{s:s,s:{s:I}}", "method", "log", "params", "missed", (json_int_t)c->missed);
+        c->missed = 0;
+        return 0;
+    }
     for (;;) {
         ssize_t n = read_line(c, end, e);
         json_error_t je;
@@ -248,7 +269,7 @@ int rpc_next(struct rpc_client *c, int timeout_ms, json_t **msg, struct err *e)
         *msg = json_loadb(c->in.data, (size_t)n, JSON_ALLOW_NUL, &je);
         buf_consume(&c->in, (size_t)n + 1);
         if (!*msg)
-            return err_set(e, -EPROTO, "what the daemon sent is not JSON: %s", je.text);
+            return err_set(e, -EBADMSG, "what the daemon sent is not JSON: %s", je.text);
         if (json_object_get(*msg, "method"))
             return 0;
         json_decref(*msg);
@@ -277,17 +298,35 @@ static int open_socket(struct rpc_client *c, const struct home *home, uint64_t e
     return 0;
 }
 
+/* A JSON string of what may not be UTF-8: it comes from a command line. */
+static json_t *text_of(const char *s)
+{
+    struct buf quoted = {0};
+    struct jsonw w = jsonw_init(&quoted);
+    json_t *text;
+
+    jsonw_str(&w, s);
+    text = json_loadb(quoted.data, quoted.len, JSON_DECODE_ANY, NULL);
+    buf_free(&quoted);
+    return text;
+}
+
 static int say_hello(struct rpc_client *c, const char *by, int timeout_ms, struct err *e)
 {
-    json_t *hello = json_pack("{s:i,s:s,s:s*}", "protocol", PM_PROTOCOL, "version", PM_VERSION, "by", by);
-    int rc = rpc_call(c, "hello", hello, timeout_ms, &c->server, e);
+    json_t *hello = json_pack("{s:i,s:s}", "protocol", PM_PROTOCOL, "version", PM_VERSION);
+    int rc;
 
-    if (rc == -RPC_HANDSHAKE || rc == -RPC_FORBIDDEN) {
-        json_decref(c->server);
-        c->server = NULL;
-        return rc == -RPC_FORBIDDEN ? -EPERM : -EPROTO;
-    }
-    return rc > 0 ? -EPROTO : rc;
+    if (by)
+        json_object_set_new(hello, "by", text_of(by));
+    rc = rpc_call(c, "hello", hello, timeout_ms, &c->server, e);
+    if (rc <= 0)
+        return rc;
+    json_decref(c->server);
+    c->server = NULL;
+    rc = rc == -RPC_HANDSHAKE ? -EPROTO : rc == -RPC_FORBIDDEN ? -EPERM : -EIO;
+    if (e)
+        e->code = rc;
+    return rc;
 }
 
 int rpc_connect(struct rpc_client *c, const struct home *home, const char *by, int timeout_ms, struct err *e)
@@ -299,7 +338,7 @@ int rpc_connect(struct rpc_client *c, const struct home *home, const char *by, i
     rc = open_socket(c, home, end, e);
     if (rc == 0)
         rc = say_hello(c, by, left_ms(end), e);
-    if (rc < 0)
+    if (rc < 0 && rc != -EPROTO)
         rpc_close(c);
     return rc;
 }

@@ -14,14 +14,17 @@ struct rpc_client {
     int fd; /* -1 when not connected */
     long long next_id;
     struct buf in;
-    json_t *server;  /* result of hello */
-    json_t *pending; /* notifications that came during calls */
+    json_t *server;            /* result of hello */
+    json_t *pending;           /* notifications that came during calls */
+    unsigned long long missed; /* those beyond their bound, counted as the daemon counts */
 };
 
 /*
  * Connects and says hello. `timeout_ms` bounds the connect and the handshake.
  * 0; -ENOENT or -ECONNREFUSED when no daemon runs; -ETIMEDOUT when one holds the socket but does not answer;
- * -EPROTO when the versions do not fit (the message says which side to update).
+ * -EPROTO when the versions do not fit (the message says which side to update): the connection is then open
+ * all the same, for ping and kill; after any other failure it is closed. -EPERM when the daemon refuses this
+ * user.
  */
 int rpc_connect(struct rpc_client *c, const struct home *home, const char *by, int timeout_ms, struct err *e);
 void rpc_close(struct rpc_client *c);

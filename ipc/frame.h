@@ -16,13 +16,19 @@ struct err;
 #define FRAME_MAX   (1024u * 1024) /* bytes of one request, without the newline */
 #define FRAME_DEPTH 32u            /* how deep arrays and objects may nest */
 
+/* One whole line, without its newline and not NUL-terminated. False: stop after this one. */
+typedef bool (*frame_line)(void *arg, const char *text, size_t len);
+
 /*
- * Takes bytes and calls `line` for each whole line (without the newline; not NUL-terminated), in order. What
- * is left of an unfinished one stays in `rest`. `line` returns false to stop: the bytes behind that line are
- * dropped. 0, or -EMSGSIZE when a line is longer than FRAME_MAX; the stream cannot be used any more then.
+ * Takes bytes and calls `line` for each whole line, in order. What is left of an unfinished one stays in
+ * `rest`. 0; 1 when `line` stopped it: what was not looked at is in `rest` then, and frame_resume comes
+ * before the next frame_feed; or -EMSGSIZE when a line is longer than FRAME_MAX: the stream is of no use any
+ * more.
  */
-int frame_feed(struct buf *rest, const char *data, size_t len,
-               bool (*line)(void *arg, const char *text, size_t len), void *arg);
+int frame_feed(struct buf *rest, const char *data, size_t len, frame_line line, void *arg);
+
+/* Goes on after a stop, with the lines that are in `rest`. Same returns. */
+int frame_resume(struct buf *rest, frame_line line, void *arg);
 
 /* Is it nested deeper than FRAME_DEPTH? Brackets inside strings do not count. Looks, without recursion. */
 bool frame_too_deep(const char *text, size_t len);

@@ -112,6 +112,26 @@ static const char *type_mismatch(const struct param *p, const json_t *v)
     return "something else";
 }
 
+/* A NUL byte would cut a name short and make it another one. The depth is bounded by the framing. */
+static bool holds_nul(const json_t *v)
+{
+    const char *key;
+    json_t *inner;
+    size_t i;
+
+    if (json_is_string(v))
+        return strlen(json_string_value(v)) != json_string_length(v);
+    json_array_foreach (v, i, inner) {
+        if (holds_nul(inner))
+            return true;
+    }
+    json_object_foreach ((json_t *)v, key, inner) {
+        if (holds_nul(inner))
+            return true;
+    }
+    return false;
+}
+
 static const struct param *find_param(const struct method *m, const char *name)
 {
     for (const struct param *p = m->params; p < m->params + METHOD_PARAMS_MAX && p->name; p++)
@@ -136,6 +156,8 @@ int method_check(const struct method *m, const json_t *params, struct err *e)
         want = type_mismatch(p, value);
         if (want)
             return err_set(e, RPC_BAD_PARAMS, "%s: parameter \"%s\" must be %s", m->name, key, want);
+        if (holds_nul(value))
+            return err_set(e, RPC_BAD_PARAMS, "%s: parameter \"%s\" holds a NUL byte", m->name, key);
         if (p->type == PARAM_INT &&
             (json_integer_value(value) < p->min || json_integer_value(value) > p->max))
             return err_set(e, RPC_BAD_PARAMS, "%s: parameter \"%s\" must be from %lld to %lld", m->name, key,

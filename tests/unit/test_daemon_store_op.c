@@ -41,8 +41,8 @@ static size_t count(const struct store_queue *q, enum store_op_kind kind)
     const struct store_op *op;
     size_t n = 0;
 
-    TAILQ_FOREACH(op, &q->ops, entry)
-    n += op->kind == kind;
+    TAILQ_FOREACH (op, &q->ops, entry)
+        n += op->kind == kind;
     return n;
 }
 
@@ -79,11 +79,11 @@ static void latest_wins(void **state)
     assert_int_equal(store_queue_shrink(&q, 100), 0);
     assert_int_equal(q.writes, 7);
     assert_int_equal(count(&q, OP_COMMIT), 1);
-    TAILQ_FOREACH(op, &q.ops, entry)
-    if (op->kind == OP_PUT_PROCESS)
-        assert_int_equal(op->process.restarts, 49);
-    else if (op->kind == OP_META && op->meta.key == META_NEXT_RUN)
-        assert_int_equal(op->meta.value, 2);
+    TAILQ_FOREACH (op, &q.ops, entry)
+        if (op->kind == OP_PUT_PROCESS)
+            assert_int_equal(op->process.restarts, 49);
+        else if (op->kind == OP_META && op->meta.key == META_NEXT_RUN)
+            assert_int_equal(op->meta.value, 2);
     store_queue_clear(&q);
     assert_int_equal(q.writes, 0);
 }
