@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -64,7 +65,8 @@ static void on_store_open(void *arg, int rc, const struct store_image *image, co
 
     if (rc < 0) {
         log_error("state.db: %s", msg);
-        _exit(1);
+        restore_image_failed(e);
+        return;
     }
     if (image->trouble)
         log_error("%s", image->trouble);
@@ -198,6 +200,7 @@ static int engine_init(struct engine *e, const char *home, int keeper_fd, struct
         files.rlim_cur = files.rlim_max;
         setrlimit(RLIMIT_NOFILE, &files);
     }
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); /* its counters cost a lock at each allocation */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     rc = uv_loop_init(&e->loop);

@@ -38,6 +38,7 @@ struct engine {
 
     struct keeper_link *link; /* NULL while there is no keeper */
     int keeper_pid;
+    uint64_t foreign_below; /* runs before this one had another keeper: their orphans are under init */
     struct keeper_attach *attach;
     struct holds holds; /* the descriptors of each run, as the keeper holds them */
 
@@ -65,6 +66,7 @@ struct runtime {
     int open_timers;         /* freed when the last is closed */
     struct channel *channel; /* Node IPC of the current run; NULL when there is none */
     struct notify *notify;   /* sd_notify socket of the current run */
+    bool resumed;            /* put back after the engine's start */
     bool shutting_down;      /* asked to stop because the daemon ends */
     char *detail;            /* words about the current run's end, for its record */
     char *version;           /* of the nearest package.json; NULL = none */
@@ -115,6 +117,7 @@ json_t *engine_read_blob(int spec_fd);
 void restore_begin(struct engine *e);
 void restore_message(struct engine *e,
                      struct kw_msg *m);     /* from the keeper, while e->restore; takes its descriptors */
+void restore_image_failed(struct engine *e);
 void restore_image(struct engine *e, const struct store_image *image);
 
 /* engine.c: the state is together, clients may come */

@@ -109,6 +109,7 @@ static void child_came(struct engine *e, struct kw_msg *m)
     hold->start_ticks = m->start_ticks;
     hold->start_us = m->start_us;
     hold_take_all(hold, m);
+    tree_root_add(m->pid, m->token);
     supervisor_on_child(e->sup, m->token, m->pid, m->start_ticks, m->start_us / 1000);
     p = supervisor_by_run(e->sup, m->token);
     if (!p)
@@ -130,8 +131,10 @@ static void child_ended(struct engine *e, const struct kw_msg *m)
                                 .stime_us = m->stime_us,
                                 .maxrss_bytes = m->maxrss_bytes};
 
-    if (hold)
+    if (hold) {
         hold->exited = true;
+        tree_root_remove(hold->pid);
+    }
     logs_drain(e->logs, m->token);
     supervisor_on_exit(e->sup, &end);
     if (!supervisor_by_run(e->sup, m->token) && hold && !hold->acked && !hold->ending)
@@ -276,6 +279,8 @@ static void attach_keeper(struct engine *e, int fd)
         if (hold->run == 0)
             continue;
         hand_over_run(e, hold);
+        if (hold->run >= e->foreign_below)
+            e->foreign_below = hold->run + 1;
         if (hold->pid > 0)
             engine_watch_foreign(e, hold->run);
     }
@@ -302,7 +307,7 @@ static void refuse_unanswered(struct engine *e)
 
         if (p->pid != 0 || !hold || hold->pid != 0)
             continue;
-        job.ctx.keeper = 0;
+        job.run.foreign = true;
         tree_submit(&e->loop, &job, unanswered_killed, e);
     }
 }

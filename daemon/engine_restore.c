@@ -27,6 +27,7 @@ struct restore {
     struct kw_msg *later; /* what came after a record: replayed in order */
     size_t n_later;
     bool snapshot_done, image_done;
+    bool image_failed; /* state.db cannot be used, and must not be replaced */
     bool damaged; /* state.db was lost or is old: what runs is taken in */
     bool same_boot;
 };
@@ -63,6 +64,8 @@ static void take_record(struct engine *e, struct kw_msg *m)
     hold->foreign = m->flags & KW_FOREIGN;
     memcpy(hold->note, m->note, m->note_len);
     hold->note_len = m->note_len;
+    if (!hold->exited)
+        tree_root_add(m->pid, m->token);
     r->records = xrealloc(r->records, (r->n_records + 1) * sizeof(*r->records));
     r->records[r->n_records++] = (struct record){.m = *m};
 }
@@ -256,8 +259,9 @@ static void resume_record(struct engine *e, struct process *p, const struct reco
     p->delete_when_down = false;
     if (process_note_read(p, m->note, m->note_len) < 0)
         log_warn("the note of run %llu cannot be read", (unsigned long long)m->token);
-    supervisor_resume(e->sup, p, true);
+    runtime_of(p)->resumed = true;
     engine_connect_run(e, p);
+    supervisor_resume(e->sup, p, true);
     if (m->flags & KW_EXEC_KNOWN)
         supervisor_on_exec(e->sup, m->token, m->step, m->error);
     if (m->flags & KW_HAS_EXITED) {
@@ -307,29 +311,45 @@ static void match_records(struct engine *e)
     }
 }
 
-/* Processes without a record: nothing of theirs runs under the keeper. */
+/* Processes without a record that has news: nothing of theirs runs under the keeper, or its end is stored already and
+ * what follows from it (a delay, a respawn) is to be continued. */
 static void resume_rest(struct engine *e)
 {
     struct process *p, *next;
 
     for (p = TAILQ_FIRST(supervisor_processes(e->sup)); p; p = next) {
-        struct record *rec;
         struct hold *hold = p->run ? holds_get(&e->holds, p->run) : NULL;
+        bool stored = p->last.valid && p->last.run == p->run;
 
         next = TAILQ_NEXT(p, entry);
-        rec = p->run ? find_record(e->restore, p->run) : NULL;
-        if (rec && is_current(p, &rec->m) == false && p->last.valid && p->last.run == p->run)
-            rec = NULL; /* its end is stored: what follows from it (a delay, a respawn) is to be continued */
-        if (rec)
+        if (runtime_of(p)->resumed)
             continue;
-        if (!e->restore->same_boot && p->run && !(p->last.valid && p->last.run == p->run)) {
+        runtime_of(p)->resumed = true;
+        if (!e->restore->same_boot && p->run && !stored) {
             p->state = LC_STOPPED; /* ended with the machine */
             p->pid = 0;
         }
-        supervisor_resume(e->sup, p, hold && hold->pid > 0 && !hold->exited);
         if (hold && hold->foreign)
             engine_watch_foreign(e, p->run);
+        supervisor_resume(e->sup, p, hold && hold->pid > 0 && !hold->exited && !stored);
     }
+}
+
+/* With nothing running the whole daemon ends, for the next try would be no better; else the keeper keeps what runs. */
+static _Noreturn void give_up(struct engine *e)
+{
+    const struct kw_msg bye = {.type = KW_BYE, .arg = 1};
+
+    if (e->restore->n_records == 0)
+        engine_send(e, &bye);
+    _exit(1);
+}
+
+void restore_image_failed(struct engine *e)
+{
+    e->restore->image_failed = true;
+    e->restore->image_done = true;
+    finish_if_complete(e);
 }
 
 static void finish_if_complete(struct engine *e)
@@ -338,6 +358,8 @@ static void finish_if_complete(struct engine *e)
 
     if (!r->snapshot_done || !r->image_done)
         return;
+    if (r->image_failed)
+        give_up(e);
     match_records(e);
     resume_rest(e);
     e->restore = NULL;

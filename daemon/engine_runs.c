@@ -138,6 +138,7 @@ static void foreign_ended(void *arg, uint64_t run, bool known, int wait_status)
         return;
     hold->watch = NULL;
     hold->exited = true;
+    tree_root_remove(hold->pid);
     logs_drain(e->logs, run);
     supervisor_on_exit(e->sup, &end);
 }

@@ -132,23 +132,31 @@ static void tree_done(void *arg, const struct tree_job *job, unsigned alive)
 {
     struct engine *e = arg;
 
-    if (e->sup && (job->op != TREE_SIGNAL || job->sig == 0 || !job->run.child_alive))
+    if (e->sup)
         supervisor_on_swept(e->sup, job->run.run, alive);
 }
 
+/* After the polite signal the child's exit record is what counts. */
+static void signal_done(void *arg, const struct tree_job *job, unsigned alive)
+{
+    (void)arg;
+    (void)job;
+    (void)alive;
+}
+
+/* Of the current run the child is known; of an earlier one only the run's id is left to find its processes by. */
 static struct tree_job tree_job_of(struct engine *e, const struct process *p, uint64_t run, enum tree_op op)
 {
     struct tree_job job = {.op = op, .ctx = engine_tree_ctx(e), .run = {.run = run}};
     const struct hold *hold = holds_get(&e->holds, run);
 
     job.child_only = !p->app->spec->treekill;
-    if (hold) {
+    job.run.foreign = hold ? hold->foreign : run < e->foreign_below;
+    if (hold && run == p->run) {
         job.run.pid = hold->pid;
         job.run.start_ticks = hold->start_ticks;
         job.run.child_alive = hold->pid > 0 && !hold->exited;
     }
-    if (hold && hold->foreign)
-        job.ctx.keeper = 0; /* its orphans are not re-parented to this keeper */
     return job;
 }
 
@@ -161,7 +169,7 @@ static void sys_terminate(void *ctx, struct process *p)
     if (p->app->spec->shutdown_with_message && r->channel && channel_send(r->channel, "\"shutdown\"") == 0)
         return;
     job.sig = (int)p->app->spec->stop_signal;
-    tree_submit(&e->loop, &job, tree_done, e);
+    tree_submit(&e->loop, &job, signal_done, e);
 }
 
 static void sys_kill_run(void *ctx, struct process *p, uint64_t run)
