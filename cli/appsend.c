@@ -37,7 +37,8 @@ json_t *appsend_pack(const struct app_list *apps, json_t **base)
     }
     if (!*base)
         *base = json_object();
-    json_array_foreach(all, i, app) remove_by(json_object_get(app, "env"), *base, true);
+    json_array_foreach (all, i, app)
+        remove_by(json_object_get(app, "env"), *base, true);
     return all;
 }
 

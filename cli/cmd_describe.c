@@ -17,8 +17,7 @@ int cmd_describe(struct cli *c, const struct args *a)
         json_dumpf(result, stdout, JSON_INDENT(2));
         putchar('\n');
     } else if (code == 0) {
-        json_array_foreach(result, i, record)
-        {
+        json_array_foreach (result, i, record) {
             if (i)
                 buf_putc(&b, '\n');
             describe_render(&c->out, record, environ, (int64_t)clock_wall_ms(), &b);

@@ -60,15 +60,13 @@ static void show(struct viewer *v, const json_t *lines)
     json_t *line;
     size_t i;
 
-    json_array_foreach(lines, i, line)
-    {
+    json_array_foreach (lines, i, line) {
         int width = logline_label_width(line);
 
         if (width > v->style.label_width)
             v->style.label_width = width;
     }
-    json_array_foreach(lines, i, line)
-    {
+    json_array_foreach (lines, i, line) {
         logline_render(&b, line, &v->style);
         logseen_add(v->seen, line);
     }
@@ -157,8 +155,7 @@ static void measure_labels(struct viewer *v)
     size_t i;
 
     if (rpc_call(&v->c->rpc, "list", NULL, SESSION_READ_MS, &records, &e) == 0) {
-        json_array_foreach(records, i, r)
-        {
+        json_array_foreach (records, i, r) {
             char id[24];
             bool wanted = v->args->n_words == 0;
 

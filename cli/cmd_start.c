@@ -43,8 +43,7 @@ static bool is_known(const struct plan *p, const char *word)
     json_t *r;
     size_t i;
 
-    json_array_foreach(p->known, i, r)
-    {
+    json_array_foreach (p->known, i, r) {
         if (strcmp(word, "all") == 0 || strcmp(j_text(r, "name"), word) == 0)
             return true;
         if (is_number(word) && j_int(r, "id") == strtoll(word, NULL, 10))
@@ -250,7 +249,9 @@ static int carry_out(struct plan *p)
     code = restart_known(p);
     if (p->apps.n)
         other = appsend_start(p->c, &p->apps,
-                              args_has(p->args, "force") ? "force" : p->from_file ? "restart" : NULL);
+                              args_has(p->args, "force") ? "force"
+                              : p->from_file             ? "restart"
+                                                         : NULL);
     if (p->c->out.tty && !p->c->out.silent)
         proclist_print(p->c);
     return code > other ? code : other;

@@ -107,8 +107,7 @@ static void append_stderr(const struct out *o, const json_t *run, struct buf *ou
     json_t *line;
     size_t i;
 
-    json_array_foreach(json_object_get(run, "stderr"), i, line)
-    {
+    json_array_foreach (json_object_get(run, "stderr"), i, line) {
         const char *text = json_is_string(line) ? json_string_value(line) : j_text(line, "text");
 
         buf_printf(out, "%*s%s%s%s ", INDENT, "", color_on(o->color, COLOR_RED), o->utf8 ? "│" : "|",
@@ -128,8 +127,7 @@ void why_render(const struct out *o, const json_t *r, int64_t now, struct buf *o
     append_head(o, r, out);
     if (json_array_size(runs) == 0)
         buf_puts(out, "\n  it has not run yet\n");
-    json_array_foreach(runs, i, run)
-    {
+    json_array_foreach (runs, i, run) {
         buf_putc(out, '\n');
         append_run_line(o, run, now, out);
         append_facts(o, run, out);
@@ -153,8 +151,7 @@ int cmd_why(struct cli *c, const struct args *a)
         json_dumpf(result, stdout, JSON_INDENT(2));
         putchar('\n');
     } else if (code == 0) {
-        json_array_foreach(result, i, record)
-        {
+        json_array_foreach (result, i, record) {
             if (i)
                 buf_putc(&b, '\n');
             why_render(&c->out, record, (int64_t)clock_wall_ms(), &b);

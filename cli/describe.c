@@ -101,8 +101,7 @@ static char *as_text(const json_t *v)
         free(text);
         return copy;
     }
-    json_array_foreach(v, i, part)
-    {
+    json_array_foreach (v, i, part) {
         _cleanup_free_ char *text = as_text(part);
 
         buf_printf(&b, "%s%s", i ? " " : "", text);
@@ -194,8 +193,7 @@ static void append_environment(const struct out *o, const json_t *env, char *con
     json_t *value;
     size_t n = 0;
 
-    json_object_foreach((json_t *)env, key, value)
-    {
+    json_object_foreach ((json_t *)env, key, value) {
         const char *ours = env_get(mine, key);
 
         if (!is_noise(key) &&

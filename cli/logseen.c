@@ -81,8 +81,7 @@ json_t *logseen_new_lines(const struct logseen *s, const json_t *history, size_t
     for (i = 0; i < n; i++)
         if (i == 0 || s->ring[i].time < oldest)
             oldest = s->ring[i].time;
-    json_array_foreach(history, i, line)
-    {
+    json_array_foreach (history, i, line) {
         /* Before the first line that was shown only what is later than all that may have been shown is new.
          */
         if (use_up(sorted, used, n, hash_of(line)))

@@ -31,7 +31,9 @@ static void print_failure(const struct cli *c, const json_t *o, const char *done
               *error ? error : "no reason was given");
     if (!in_full)
         return;
-    json_array_foreach(lines, i, line) if (json_is_string(line)) out_detail(&c->out, json_string_value(line));
+    json_array_foreach (lines, i, line)
+        if (json_is_string(line))
+            out_detail(&c->out, json_string_value(line));
     if (!c->out.silent)
         fprintf(stderr, "     next: pm why %s, pm logs %s\n", word, word);
 }
@@ -43,8 +45,7 @@ unsigned outcome_print(const struct cli *c, const json_t *result, const char *do
     json_t *o;
     size_t i;
 
-    json_array_foreach(list, i, o)
-    {
+    json_array_foreach (list, i, o) {
         long long id = j_int(o, "id"), pid = j_int(o, "pid");
         const char *status = j_text(o, "status");
 

@@ -97,8 +97,7 @@ static void print_hint(const struct cli *c, const json_t *records)
     json_t *r;
     size_t i;
 
-    json_array_foreach(records, i, r)
-    {
+    json_array_foreach (records, i, r) {
         if (strcmp(j_text(r, "status"), "errored") != 0)
             continue;
         errored++;

@@ -216,8 +216,7 @@ int env_merge_json(char ***env, const json_t *object, struct err *e)
 
     if (!json_is_object(object))
         return err_set(e, -EINVAL, "expected an object of strings");
-    json_object_foreach((json_t *)object, name, value)
-    {
+    json_object_foreach ((json_t *)object, name, value) {
         _cleanup_free_ char *text = NULL;
 
         if (check_env_name(name, e) < 0)

@@ -225,8 +225,7 @@ static int env_from_json(const json_t *value, char ***out, struct err *e)
     if (!json_is_object(value))
         return err_set(e, -EINVAL, "expected an object of strings");
     v = xcalloc(json_object_size(value) + 1, sizeof(char *));
-    json_object_foreach((json_t *)value, name, item)
-    {
+    json_object_foreach ((json_t *)value, name, item) {
         _cleanup_free_ char *text = text_from_json(item);
         int r = check_env_name(name, e);
 
@@ -305,8 +304,7 @@ static int fields_from_json(struct app_spec *s, const json_t *j, struct err *e)
     json_t *value;
     int r;
 
-    json_object_foreach((json_t *)j, key, value)
-    {
+    json_object_foreach ((json_t *)j, key, value) {
         o = option_by_name(key);
         if (!o)
             return err_set(e, -EINVAL, "unknown key \"%.100s\"", key);

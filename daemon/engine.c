@@ -80,12 +80,10 @@ static void on_store_resync(void *arg, const char *msg)
     struct app *a;
 
     log_error("%s", msg);
-    TAILQ_FOREACH(a, supervisor_apps(e->sup), entry)
-    {
+    TAILQ_FOREACH (a, supervisor_apps(e->sup), entry) {
         engine_save_app(e, a);
     }
-    TAILQ_FOREACH(p, supervisor_processes(e->sup), entry)
-    {
+    TAILQ_FOREACH (p, supervisor_processes(e->sup), entry) {
         engine_save_process(e, p);
     }
 }

@@ -116,7 +116,7 @@ json_t *engine_read_blob(int spec_fd);
 /* engine_restore.c */
 void restore_begin(struct engine *e);
 void restore_message(struct engine *e,
-                     struct kw_msg *m);     /* from the keeper, while e->restore; takes its descriptors */
+                     struct kw_msg *m); /* from the keeper, while e->restore; takes its descriptors */
 void restore_image_failed(struct engine *e);
 void restore_image(struct engine *e, const struct store_image *image);
 

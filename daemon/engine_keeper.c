@@ -274,8 +274,7 @@ static void attach_keeper(struct engine *e, int fd)
         return;
     }
     hand_over_own(e);
-    HOLDS_FOREACH(hold, &e->holds)
-    {
+    HOLDS_FOREACH (hold, &e->holds) {
         if (hold->run == 0)
             continue;
         hand_over_run(e, hold);
@@ -300,8 +299,7 @@ static void refuse_unanswered(struct engine *e)
 {
     struct process *p;
 
-    TAILQ_FOREACH(p, supervisor_processes(e->sup), entry)
-    {
+    TAILQ_FOREACH (p, supervisor_processes(e->sup), entry) {
         struct hold *hold = p->run ? holds_get(&e->holds, p->run) : NULL;
         struct tree_job job = {.op = TREE_KILL, .ctx = engine_tree_ctx(e), .run = {.run = p->run}};
 
@@ -337,8 +335,7 @@ static void acks_stored(void *arg, int rc, const char *msg)
     e->acks_pending = rc != 0;
     if (rc != 0)
         return;
-    HOLDS_FOREACH(hold, &e->holds)
-    {
+    HOLDS_FOREACH (hold, &e->holds) {
         if (hold->ending && !hold->acked && n < ARRAY_LEN(runs))
             runs[n++] = hold->run;
     }
@@ -362,8 +359,9 @@ void engine_keeper_tick(struct engine *e)
 }
 
 /*
- * The keeper died while this engine was still taking over from it: neither has all. It becomes a new daemon, which finds
- * the apps by state.db, as after any double fault. The lock went with the keeper, and this program has no children.
+ * The keeper died while this engine was still taking over from it: neither has all. It becomes a new daemon,
+ * which finds the apps by state.db, as after any double fault. The lock went with the keeper, and this
+ * program has no children.
  */
 static void begin_afresh(struct engine *e)
 {

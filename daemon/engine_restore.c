@@ -28,7 +28,7 @@ struct restore {
     size_t n_later;
     bool snapshot_done, image_done;
     bool image_failed; /* state.db cannot be used, and must not be replaced */
-    bool damaged; /* state.db was lost or is old: what runs is taken in */
+    bool damaged;      /* state.db was lost or is old: what runs is taken in */
     bool same_boot;
 };
 
@@ -163,8 +163,7 @@ static struct app *app_by_id(struct engine *e, uint64_t id)
 {
     struct app *a;
 
-    TAILQ_FOREACH(a, supervisor_apps(e->sup), entry)
-    {
+    TAILQ_FOREACH (a, supervisor_apps(e->sup), entry) {
         if (a->id == id)
             return a;
     }
@@ -311,8 +310,8 @@ static void match_records(struct engine *e)
     }
 }
 
-/* Processes without a record that has news: nothing of theirs runs under the keeper, or its end is stored already and
- * what follows from it (a delay, a respawn) is to be continued. */
+/* Processes without a record that has news: nothing of theirs runs under the keeper, or its end is stored
+ * already and what follows from it (a delay, a respawn) is to be continued. */
 static void resume_rest(struct engine *e)
 {
     struct process *p, *next;
@@ -335,7 +334,8 @@ static void resume_rest(struct engine *e)
     }
 }
 
-/* With nothing running the whole daemon ends, for the next try would be no better; else the keeper keeps what runs. */
+/* With nothing running the whole daemon ends, for the next try would be no better; else the keeper keeps what
+ * runs. */
 static _Noreturn void give_up(struct engine *e)
 {
     const struct kw_msg bye = {.type = KW_BYE, .arg = 1};

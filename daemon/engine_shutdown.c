@@ -56,12 +56,10 @@ static struct app *last_app_with_work(struct shutdown *s)
 {
     struct app *a, *found = NULL;
 
-    TAILQ_FOREACH(a, supervisor_apps(s->engine->sup), entry)
-    {
+    TAILQ_FOREACH (a, supervisor_apps(s->engine->sup), entry) {
         struct process *p;
 
-        TAILQ_FOREACH(p, &a->processes, app_entry)
-        {
+        TAILQ_FOREACH (p, &a->processes, app_entry) {
             if (!runtime_of(p)->shutting_down)
                 found = a;
         }

@@ -144,7 +144,8 @@ static void signal_done(void *arg, const struct tree_job *job, unsigned alive)
     (void)alive;
 }
 
-/* Of the current run the child is known; of an earlier one only the run's id is left to find its processes by. */
+/* Of the current run the child is known; of an earlier one only the run's id is left to find its processes
+ * by. */
 static struct tree_job tree_job_of(struct engine *e, const struct process *p, uint64_t run, enum tree_op op)
 {
     struct tree_job job = {.op = op, .ctx = engine_tree_ctx(e), .run = {.run = run}};

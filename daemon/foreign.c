@@ -55,8 +55,9 @@ static int status_of_reaped(int pidfd, int *wait_status)
 }
 
 /*
- * The last field of a zombie's stat is its wait status; to whom it does not belong the kernel shows 0 there, so the owner
- * is checked. The pidfd is readable by now, so while there is a zombie of this pid it is the one.
+ * The last field of a zombie's stat is its wait status; to whom it does not belong the kernel shows 0 there,
+ * so the owner is checked. The pidfd is readable by now, so while there is a zombie of this pid it is the
+ * one.
  */
 static bool status_of_zombie(pid_t pid, int *wait_status)
 {
@@ -124,7 +125,8 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     look(f);
 }
 
-struct foreign *foreign_watch(uv_loop_t *loop, int pidfd, pid_t pid, uint64_t run, foreign_cb ended, void *arg)
+struct foreign *foreign_watch(uv_loop_t *loop, int pidfd, pid_t pid, uint64_t run, foreign_cb ended,
+                              void *arg)
 {
     struct foreign *f = xcalloc(1, sizeof(*f));
 

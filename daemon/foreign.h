@@ -17,8 +17,8 @@ struct foreign;
 typedef void (*foreign_cb)(void *arg, uint64_t run, bool known, int wait_status);
 
 /* `pidfd` stays the caller's and must outlive the watch. NULL when it cannot be watched. */
-struct foreign *foreign_watch(uv_loop_t *loop, int pidfd, pid_t pid, uint64_t run, foreign_cb ended, void *arg);
+struct foreign *foreign_watch(uv_loop_t *loop, int pidfd, pid_t pid, uint64_t run, foreign_cb ended,
+                              void *arg);
 void foreign_unwatch(struct foreign *f); /* accepts NULL */
-
 
 #endif

@@ -15,8 +15,7 @@ struct hold *holds_get(struct holds *h, uint64_t run)
 {
     struct hold *hold;
 
-    LIST_FOREACH(hold, &h->bucket[run % HOLDS_BUCKETS], entry)
-    {
+    LIST_FOREACH (hold, &h->bucket[run % HOLDS_BUCKETS], entry) {
         if (hold->run == run)
             return hold;
     }

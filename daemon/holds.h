@@ -51,6 +51,6 @@ void holds_clear(struct holds *h);
 
 #define HOLDS_FOREACH(var, h)                                                                                \
     for (size_t _b = 0; _b < HOLDS_BUCKETS; _b++)                                                            \
-    LIST_FOREACH(var, &(h)->bucket[_b], entry)
+        LIST_FOREACH (var, &(h)->bucket[_b], entry)
 
 #endif

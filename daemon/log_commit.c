@@ -37,8 +37,7 @@ static void forget_keys(struct log_writer *w)
         f->has_rec = false;
         f->dirty = true;
     }
-    TAILQ_FOREACH(s, &w->streams, by_writer)
-    {
+    TAILQ_FOREACH (s, &w->streams, by_writer) {
         s->id = 0;
         s->last_id = s->last_id_committed = 0;
         memset(&s->batch, 0, sizeof s->batch);
@@ -68,8 +67,8 @@ static void roll_back(struct log_writer *w)
         s->batch = s->batch_committed;
         s->last_id = s->last_id_committed;
     }
-    LIST_FOREACH(sub, &w->subs, by_writer)
-    log_live_rollback(sub);
+    LIST_FOREACH (sub, &w->subs, by_writer)
+        log_live_rollback(sub);
 }
 
 static void close_db(struct log_writer *w)
@@ -200,9 +199,9 @@ int log_add_row(struct log_writer *w, struct log_stream *s, const struct log_lin
     w->rows++;
     w->bytes += copy.len;
     if (live)
-        LIST_FOREACH(sub, &w->subs, by_writer)
-    if (log_filter_match(&sub->filter, s->run, s->process, s->kind))
-        log_live_stage(sub, &copy);
+        LIST_FOREACH (sub, &w->subs, by_writer)
+            if (log_filter_match(&sub->filter, s->run, s->process, s->kind))
+                log_live_stage(sub, &copy);
     return SQLITE_OK;
 }
 
@@ -364,8 +363,8 @@ static void committed(struct log_writer *w)
         release(w, s);
         finish_if_complete(w, s);
     }
-    LIST_FOREACH(sub, &w->subs, by_writer)
-    log_live_publish(sub);
+    LIST_FOREACH (sub, &w->subs, by_writer)
+        log_live_publish(sub);
 }
 
 bool log_commit(struct log_writer *w)

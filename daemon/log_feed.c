@@ -123,9 +123,9 @@ static bool any_sub(struct log_writer *w, const struct log_stream *s)
 {
     struct log_sub *sub;
 
-    LIST_FOREACH(sub, &w->subs, by_writer)
-    if (log_filter_match(&sub->filter, s->run, s->process, s->kind))
-        return true;
+    LIST_FOREACH (sub, &w->subs, by_writer)
+        if (log_filter_match(&sub->filter, s->run, s->process, s->kind))
+            return true;
     return false;
 }
 

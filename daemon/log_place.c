@@ -102,8 +102,7 @@ void log_place_late(struct log_writer *w)
 {
     struct log_stream *s;
 
-    TAILQ_FOREACH(s, &w->streams, by_writer)
-    {
+    TAILQ_FOREACH (s, &w->streams, by_writer) {
         if (!s->placed)
             continue;
         if (!s->id)

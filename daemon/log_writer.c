@@ -99,8 +99,7 @@ static void work_all(struct log_writer *w)
 {
     struct log_stream *s;
 
-    TAILQ_FOREACH(s, &w->streams, by_writer)
-    {
+    TAILQ_FOREACH (s, &w->streams, by_writer) {
         uint64_t upto = atomic_load(&s->taken);
 
         if (!s->in_work && !s->dirty && !atomic_load(&s->final) && s->sinks[0].pos >= upto)
@@ -134,9 +133,9 @@ static void reopen_files(struct log_writer *w)
 
     for (struct log_file *f = w->files.first; f; f = f->next)
         log_file_close(f);
-    TAILQ_FOREACH(s, &w->streams, by_writer)
-    if (s->placed)
-        open_files(w, s);
+    TAILQ_FOREACH (s, &w->streams, by_writer)
+        if (s->placed)
+            open_files(w, s);
 }
 
 static void handle(struct log_writer *w, const struct log_msg *m)
@@ -254,8 +253,7 @@ static void retry(struct log_writer *w)
     if (!w->retry_at || clock_mono_ms() < w->retry_at)
         return;
     w->retry_at = 0;
-    TAILQ_FOREACH(s, &w->streams, by_writer)
-    {
+    TAILQ_FOREACH (s, &w->streams, by_writer) {
         bool behind = s->dirty || !s->placed;
 
         log_drop_check(w, s);
@@ -306,9 +304,9 @@ static void finish(struct log_writer *w)
     reap(w);
     log_db_close(&w->db, true);
     free(w->db.path);
-    TAILQ_FOREACH(s, &w->streams, by_writer)
-    for (unsigned i = 1; i < s->n_sinks; i++)
-        log_files_put(&w->files, s->sinks[i].file);
+    TAILQ_FOREACH (s, &w->streams, by_writer)
+        for (unsigned i = 1; i < s->n_sinks; i++)
+            log_files_put(&w->files, s->sinks[i].file);
     free(w->chunk);
     free(w->pieces);
     buf_free(&w->text);

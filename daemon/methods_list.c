@@ -12,8 +12,7 @@ void method_list(void *engine, struct rpc_request *r)
     struct process *p;
 
     jsonw_arr_begin(&w);
-    TAILQ_FOREACH(p, supervisor_processes(e->sup), entry)
-    {
+    TAILQ_FOREACH (p, supervisor_processes(e->sup), entry) {
         record_write(e, &w, p, full ? RECORD_FULL : RECORD_SHORT);
     }
     jsonw_arr_end(&w);

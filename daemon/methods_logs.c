@@ -147,8 +147,7 @@ static bool says_all(const json_t *words)
     size_t i;
     json_t *word;
 
-    json_array_foreach(words, i, word)
-    {
+    json_array_foreach (words, i, word) {
         if (strcmp(json_string_value(word), "all") == 0)
             return true;
     }

@@ -46,8 +46,7 @@ static struct app *find_app(struct engine *e, const struct app_spec *s)
 {
     struct app *a;
 
-    TAILQ_FOREACH(a, supervisor_apps(e->sup), entry)
-    {
+    TAILQ_FOREACH (a, supervisor_apps(e->sup), entry) {
         if (strcmp(a->spec->name, s->name) == 0 && strcmp(a->spec->script, s->script) == 0 &&
             strcmp(a->spec->ns, s->ns) == 0 && !TAILQ_EMPTY(&a->processes))
             return a;
@@ -64,8 +63,7 @@ static bool all_up(const struct app *a)
 {
     const struct process *p;
 
-    TAILQ_FOREACH(p, &a->processes, app_entry)
-    {
+    TAILQ_FOREACH (p, &a->processes, app_entry) {
         if (!is_up(p))
             return false;
     }
@@ -79,15 +77,13 @@ static void start_known(struct start_request *s, struct app *a, struct app_spec 
 
     if (!restart && all_up(a)) {
         app_spec_free(take_spec);
-        TAILQ_FOREACH(p, &a->processes, app_entry)
-        {
+        TAILQ_FOREACH (p, &a->processes, app_entry) {
             report_now(s, p, false,
                        "is running already; use pm restart, or --force for a second one of that name");
         }
         return;
     }
-    TAILQ_FOREACH(p, &a->processes, app_entry)
-    {
+    TAILQ_FOREACH (p, &a->processes, app_entry) {
         push(s, p, restart && is_up(p));
         n++;
     }
@@ -101,8 +97,7 @@ static bool app_id_is_taken(struct engine *e, uint64_t id)
 {
     const struct app *a;
 
-    TAILQ_FOREACH(a, supervisor_apps(e->sup), entry)
-    {
+    TAILQ_FOREACH (a, supervisor_apps(e->sup), entry) {
         if (a->id == id)
             return true;
     }
@@ -180,8 +175,7 @@ static struct app_spec **read_specs(struct rpc_request *r, const json_t *apps)
     size_t i;
     json_t *app;
 
-    json_array_foreach(apps, i, app)
-    {
+    json_array_foreach (apps, i, app) {
         if (complete_env(r, app, &err) == 0)
             specs[i] = app_spec_from_json(app, &err);
         if (specs[i])

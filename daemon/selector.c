@@ -33,8 +33,7 @@ static size_t add_named(struct supervisor *s, const char *name, struct selection
     struct process *p;
     size_t found = 0;
 
-    TAILQ_FOREACH(p, supervisor_processes(s), entry)
-    {
+    TAILQ_FOREACH (p, supervisor_processes(s), entry) {
         if (!name || strcmp(p->app->spec->name, name) == 0) {
             add(sel, p);
             found++;
@@ -71,8 +70,7 @@ int selector_match(struct supervisor *s, const json_t *words, struct selection *
     json_t *word;
 
     *out = (struct selection){0};
-    json_array_foreach(words, i, word)
-    {
+    json_array_foreach (words, i, word) {
         const char *text = json_string_value(word);
 
         if (match_word(s, text, out))

@@ -13,9 +13,9 @@ static void arm(struct proc *pr)
     struct leftover *lo, *first = NULL;
     uint64_t now;
 
-    TAILQ_FOREACH(lo, &pr->leftovers, entry)
-    if (!first || lo->kill_at < first->kill_at)
-        first = lo;
+    TAILQ_FOREACH (lo, &pr->leftovers, entry)
+        if (!first || lo->kill_at < first->kill_at)
+            first = lo;
     if (!first) {
         sup_timer_clear(pr, SYS_TIMER_LEFTOVER);
         return;
@@ -85,9 +85,9 @@ void sup_leftover_timer(struct proc *pr)
     struct leftover *lo;
     uint64_t now = sup_mono(pr->s);
 
-    TAILQ_FOREACH(lo, &pr->leftovers, entry)
-    if (lo->kill_at <= now)
-        kill_now(lo);
+    TAILQ_FOREACH (lo, &pr->leftovers, entry)
+        if (lo->kill_at <= now)
+            kill_now(lo);
     arm(pr);
 }
 
@@ -96,8 +96,7 @@ void sup_leftovers_look(struct proc *pr)
     struct supervisor *s = pr->s;
     struct leftover *lo;
 
-    TAILQ_FOREACH(lo, &pr->leftovers, entry)
-    {
+    TAILQ_FOREACH (lo, &pr->leftovers, entry) {
         if (lo->asked)
             continue;
         lo->asked = true;

@@ -58,9 +58,9 @@ bool sup_has_waiter(const struct proc *pr, enum want want)
 {
     struct waiter *w;
 
-    TAILQ_FOREACH(w, &pr->p.waiters, entry)
-    if (w->want == want)
-        return true;
+    TAILQ_FOREACH (w, &pr->p.waiters, entry)
+        if (w->want == want)
+            return true;
     return false;
 }
 

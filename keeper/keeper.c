@@ -46,8 +46,9 @@ static int secure_stdio(const char **why)
 }
 
 /*
- * Many children need many descriptors, so the keeper and its engine take all that they may; each child gets what the
- * first caller had. That travels to later keepers, which inherit the raised limit from an engine, in the environment.
+ * Many children need many descriptors, so the keeper and its engine take all that they may; each child gets
+ * what the first caller had. That travels to later keepers, which inherit the raised limit from an engine, in
+ * the environment.
  */
 static void raise_nofile(struct keeper *k)
 {

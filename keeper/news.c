@@ -53,8 +53,7 @@ void news_snapshot(struct keeper *k)
     k->link.synced = true;
     k->link.snapshot_open = true;
     put_in_snapshot(k, &k->table.self);
-    TAILQ_FOREACH(r, &k->table.all, all)
-    {
+    TAILQ_FOREACH (r, &k->table.all, all) {
         put_in_snapshot(k, r);
     }
 }
@@ -64,8 +63,7 @@ void news_reset(struct keeper *k)
     struct record *r;
 
     news_forget(k, &k->table.self);
-    TAILQ_FOREACH(r, &k->table.all, all)
-    {
+    TAILQ_FOREACH (r, &k->table.all, all) {
         news_forget(k, r);
     }
 }

@@ -53,8 +53,7 @@ static unsigned signal_children(struct keeper *k, int sig)
     struct record *r;
     unsigned alive = 0;
 
-    TAILQ_FOREACH(r, &k->table.all, all)
-    {
+    TAILQ_FOREACH (r, &k->table.all, all) {
         if (r->reaped || r->acked || (r->flags & KW_HAS_EXITED) || r->fds[KW_FD_PIDFD] < 0)
             continue;
         if (pidfd_send_signal(r->fds[KW_FD_PIDFD], sig, NULL, 0) < 0)

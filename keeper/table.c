@@ -44,8 +44,7 @@ static struct record *lookup(struct table *t, uint64_t token)
 {
     struct record *r;
 
-    LIST_FOREACH(r, &t->tokens[token % TABLE_BUCKETS], same_token)
-    {
+    LIST_FOREACH (r, &t->tokens[token % TABLE_BUCKETS], same_token) {
         if (r->token == token)
             return r;
     }
@@ -111,8 +110,7 @@ struct record *table_find_pid(struct table *t, pid_t pid)
 {
     struct record *r;
 
-    LIST_FOREACH(r, &t->pids[(unsigned)pid % TABLE_BUCKETS], same_pid)
-    {
+    LIST_FOREACH (r, &t->pids[(unsigned)pid % TABLE_BUCKETS], same_pid) {
         if (r->pid == pid)
             return r;
     }

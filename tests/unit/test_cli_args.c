@@ -231,8 +231,9 @@ static void test_keys(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_keys), cmocka_unit_test(test_good), cmocka_unit_test(test_bad),
-                                       cmocka_unit_test(test_values), cmocka_unit_test(test_table)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_keys), cmocka_unit_test(test_good),
+                                       cmocka_unit_test(test_bad), cmocka_unit_test(test_values),
+                                       cmocka_unit_test(test_table)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

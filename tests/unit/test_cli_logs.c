@@ -118,7 +118,8 @@ static void check_new(const struct logseen *s, const json_t *history, size_t ask
     struct buf b = {0};
     size_t i;
 
-    json_array_foreach(fresh, i, line) buf_puts(&b, json_string_value(json_object_get(line, "text")));
+    json_array_foreach (fresh, i, line)
+        buf_puts(&b, json_string_value(json_object_get(line, "text")));
     assert_string_equal(b.data ? b.data : "", want);
     assert_int_equal(gap, want_gap);
     json_decref(fresh);
@@ -137,7 +138,9 @@ static void test_seen(void **state)
     (void)state;
     logseen_init(s, 25);
     check_new(s, history, 100, "xxxxcd", false); /* nothing was shown: what is later than the beginning */
-    json_array_foreach(history, i, line) if (i >= 1 && i < 4) logseen_add(s, line);
+    json_array_foreach (history, i, line)
+        if (i >= 1 && i < 4)
+            logseen_add(s, line);
     check_new(s, history, 100, "xxcd", false);
     check_new(s, history, ARRAY_LEN(times), "xxcd", false);
     for (i = 4; i < ARRAY_LEN(times); i++)

@@ -272,11 +272,11 @@ static void test_ids(void **state)
     assert_int_equal(mid->id, 7);
     assert_int_equal(supervisor_add_process(w->s, w->app, 4, -1)->id, 41);
     assert_int_equal(supervisor_add_process(w->s, w->app, 5, 7)->id, 42); /* 7 is taken */
-    TAILQ_FOREACH(p, supervisor_processes(w->s), entry)
-    assert_int_equal(p->id, want[i++]);
+    TAILQ_FOREACH (p, supervisor_processes(w->s), entry)
+        assert_int_equal(p->id, want[i++]);
     i = 0;
-    TAILQ_FOREACH(p, &w->app->processes, app_entry)
-    assert_int_equal(p->instance, i++);
+    TAILQ_FOREACH (p, &w->app->processes, app_entry)
+        assert_int_equal(p->instance, i++);
     assert_ptr_equal(supervisor_by_id(w->s, 40), far);
     supervisor_delete(w->s, supervisor_by_id(w->s, 42), NULL, NULL, NULL);
     assert_null(supervisor_by_id(w->s, 42));
@@ -297,18 +297,17 @@ static void test_a_thousand(void **state)
     (void)state;
     for (uint32_t i = 1; i < 1000; i++)
         supervisor_add_process(w->s, w->app, i, -1);
-    TAILQ_FOREACH(p, supervisor_processes(w->s), entry)
-    supervisor_start(w->s, p, NULL, NULL, NULL);
+    TAILQ_FOREACH (p, supervisor_processes(w->s), entry)
+        supervisor_start(w->s, p, NULL, NULL, NULL);
     w->log[0] = '\0';
-    TAILQ_FOREACH(p, supervisor_processes(w->s), entry)
-    world_up(w, p);
+    TAILQ_FOREACH (p, supervisor_processes(w->s), entry)
+        world_up(w, p);
     for (uint64_t run = 1; run <= 1000; run++) {
         world_exit(w, run, 1);
         world_swept(w, run, 0);
         w->log[0] = '\0';
     }
-    TAILQ_FOREACH(p, supervisor_processes(w->s), entry)
-    {
+    TAILQ_FOREACH (p, supervisor_processes(w->s), entry) {
         assert_int_equal(p->state, LC_LAUNCHING);
         assert_ptr_equal(supervisor_by_run(w->s, p->run), p);
     }

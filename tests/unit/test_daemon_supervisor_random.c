@@ -185,8 +185,7 @@ static void check(struct world *w)
 {
     struct process *p;
 
-    TAILQ_FOREACH(p, supervisor_processes(w->s), entry)
-    {
+    TAILQ_FOREACH (p, supervisor_processes(w->s), entry) {
         bool rests = p->state == LC_STOPPED || p->state == LC_ERRORED || p->state == LC_WAITING;
 
         assert_true(!rests || (!p->run && !p->pid));
@@ -221,9 +220,9 @@ static struct process *pick(struct world *w, unsigned *count)
     struct process *p, *chosen = NULL;
     unsigned n = 0;
 
-    TAILQ_FOREACH(p, supervisor_processes(w->s), entry)
-    if (rnd(++n) == 0)
-        chosen = p;
+    TAILQ_FOREACH (p, supervisor_processes(w->s), entry)
+        if (rnd(++n) == 0)
+            chosen = p;
     *count = n;
     return chosen;
 }
