@@ -35,8 +35,6 @@ int check_app_name(const char *text, struct err *e)
         return r;
     if (len > APP_NAME_MAX)
         return err_set(e, -EINVAL, "is %zu bytes long, at most %d are possible", len, APP_NAME_MAX);
-    if (strchr(text, '/'))
-        return err_set(e, -EINVAL, "must not contain \"/\": log files are named after it");
     if (value_utf8_prefix(text, len) != len)
         return err_set(e, -EINVAL, "is not valid UTF-8");
     if (strcmp(text, ".") == 0 || strcmp(text, "..") == 0)

@@ -168,7 +168,7 @@ static void on_message(void *arg, struct kw_msg *m)
 {
     struct engine *e = arg;
 
-    if (e->restore && m->type != KW_SIGNAL) {
+    if (e->restore) {
         restore_message(e, m);
         return;
     }

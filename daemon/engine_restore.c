@@ -106,6 +106,7 @@ void restore_message(struct engine *e, struct kw_msg *m)
     case KW_EXEC:
     case KW_EXITED:
     case KW_REFUSED:
+    case KW_SIGNAL: /* a shutdown must not begin before it is known what is to be stopped */
         if (r->n_later < RESTORE_LATER_MAX) {
             r->later = xrealloc(r->later, (r->n_later + 1) * sizeof(*r->later));
             r->later[r->n_later++] = *m;

@@ -84,6 +84,32 @@ int log_db_step(struct log_db *db, enum log_db_statement which)
     return step(db->st[which]);
 }
 
+static uint32_t be32(const unsigned char *p)
+{
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+/*
+ * A file cut short can look like a new, empty one to SQLite, and what was in it would be gone without a word.
+ * Its header tells how many pages there should be (file format, sections 1.3.7 and 1.3.9); with a -wal beside
+ * it the missing ones may be in there, and SQLite's own checks decide.
+ */
+static bool is_cut_short(const struct log_db *db, int fd, off_t size)
+{
+    _cleanup_free_ char *wal = xasprintf("%s-wal", db->path);
+    unsigned char head[100];
+    uint32_t page;
+
+    if (size == 0 || access(wal, F_OK) == 0)
+        return false;
+    if (pread(fd, head, sizeof(head), 0) != (ssize_t)sizeof(head))
+        return true;
+    page = (uint32_t)head[16] << 8 | head[17];
+    if (page == 1)
+        page = 65536;
+    return be32(head + 24) == be32(head + 92) && (uint64_t)size < (uint64_t)be32(head + 28) * page;
+}
+
 /* SQLite would create the file with the umask's mode; its -wal and -shm take over what the file has. */
 static int create_private(struct log_db *db)
 {
@@ -96,7 +122,7 @@ static int create_private(struct log_db *db)
     db->ino = st.st_ino;
     if ((st.st_mode & 077) && fchmod(fd, 0600) < 0)
         return SQLITE_CANTOPEN;
-    return SQLITE_OK;
+    return is_cut_short(db, fd, st.st_size) ? SQLITE_CORRUPT : SQLITE_OK;
 }
 
 static int next_key(sqlite3 *handle, const char *query, uint64_t *next)
@@ -166,7 +192,7 @@ int log_db_open(struct log_db *db, const char *path, char why[256])
     rc = create_private(db);
     if (rc != SQLITE_OK) {
         if (why)
-            snprintf(why, 256, "%s", strerror(errno));
+            snprintf(why, 256, "%s", rc == SQLITE_CORRUPT ? "the file is cut short" : strerror(errno));
         return rc;
     }
     rc = sqlite3_open_v2(path, &db->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);

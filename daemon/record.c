@@ -138,6 +138,7 @@ static bool is_field(const char *name)
                                          "km_link",
                                          "kill_retry_time",
                                          "versioning",
+                                         "node_version",
                                          "axm_actions",
                                          "axm_monitor",
                                          "axm_options",
@@ -177,8 +178,12 @@ static void write_constants(struct jsonw *w)
     for (size_t i = 0; i < ARRAY_LEN(off); i++)
         jsonw_kbool(w, off[i], false);
     jsonw_kint(w, "kill_retry_time", 100);
-    jsonw_key(w, "versioning");
-    jsonw_null(w);
+    /* What runs is not always node, and node is not asked for its version. */
+    static const char *const unknown[] = {"versioning", "node_version"};
+    for (size_t i = 0; i < ARRAY_LEN(unknown); i++) {
+        jsonw_key(w, unknown[i]);
+        jsonw_null(w);
+    }
     jsonw_key(w, "axm_actions");
     jsonw_arr_begin(w);
     jsonw_arr_end(w);

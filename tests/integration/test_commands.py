@@ -197,7 +197,7 @@ class Shown(PmTest):
         self.assertGreater(record["monit"]["memory"], 100000)
 
     def test_jlist_is_plain_json_also_for_odd_text(self):
-        name = 'quote" back\\slash ünïcode \u2028 tab\t'
+        name = 'quote" back\\slash ünïcode \u2028 @scope/x'
         self.home.start(name, child("silent"), env={"ODD": 'a"b\\c\nd\x01é'})
         record = self.home.jlist()[0]
         self.assertEqual(record["name"], name)

@@ -212,9 +212,10 @@ class Live(PmTest):
 
     def test_a_subscriber_that_does_not_read(self):
         count = scaled(400000)
-        self.home.start("f", child("flood", count))
+        self.home.start("quiet", child("silent"))
         with self.home.client() as slow:
-            slow.call("logs", {"selectors": ["f"], "lines": 0, "follow": True})
+            slow.call("logs", {"selectors": ["all"], "lines": 0, "follow": True})
+            self.home.start("f", child("flood", count))
             wait_until(lambda: read_file(self.home.log_path("f", "error")), 50, "the flood is over")
             wait_until(lambda: self.home.app_log("f").endswith(" .\n") and "%08d " % (count - 1) in self.home.app_log("f")[-200:],
                        50, "all is in the file")

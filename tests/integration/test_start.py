@@ -228,7 +228,7 @@ class Truth(PmTest):
     def test_file_that_may_not_be_executed(self):
         script = self.home.file("noexec", "#!/bin/sh\nsleep 1000\n", 0o644)
         result = self.home.fails(1, "start", script, "--interpreter", "none")
-        self.assertIn("ermission", result.err + result.out)
+        self.assertIn("not executable", result.err + result.out)
 
     def test_missing_working_folder(self):
         result = self.home.fails(1, "start", child("silent")[0], "--cwd", "/no/such/folder")

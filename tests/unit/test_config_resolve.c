@@ -244,7 +244,7 @@ static void test_bad_flags(void **state)
     struct err e = {0};
 
     (void)state;
-    s->name = xstrdup("a/b");
+    s->name = xstrdup("a\nb");
     assert_true(config_resolve_word(&ctx, "app.js", s, &e) < 0);
     assert_non_null(strstr(e.msg, "the name: must not contain"));
     app_spec_free(s);
