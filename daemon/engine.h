@@ -53,6 +53,7 @@ struct engine {
     struct shutdown *shutdown; /* from the moment the engine was told to end */
     bool acks_pending;         /* exit records that could not be stored yet */
     bool keeper_retry;         /* no new keeper could be started yet */
+    bool end_asked;            /* while e->restore: done as soon as the state is together */
 
     uv_timer_t beat;
     uv_signal_t sig_term, sig_int, sig_usr2;
@@ -124,7 +125,10 @@ void restore_image(struct engine *e, const struct store_image *image);
 void engine_ready(struct engine *e);
 
 /* engine_adopt.c: a child that outlived both daemons. False when it is not there any more. */
-bool engine_adopt(struct engine *e, struct process *p, const struct store_process *row);
+struct run_pipes {
+    uint64_t in, out, err; /* inodes; 0 = unknown */
+};
+bool engine_adopt(struct engine *e, struct process *p, const struct run_pipes *pipes);
 
 /* engine_shutdown.c. `forget`: the list goes too (pm kill). `done` is called when all is stopped, before the
  * end. */

@@ -160,6 +160,8 @@ static void signal_came(struct engine *e, int sig)
 {
     if (sig == SIGUSR2)
         engine_reopen_logs(e);
+    else if (sig == SIGTERM && e->restore)
+        e->end_asked = true; /* nothing is known of the apps yet: all would seem to be stopped */
     else if (sig == SIGTERM)
         engine_shutdown(e, false, "signal to the daemon", NULL, NULL);
 }

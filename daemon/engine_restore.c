@@ -21,9 +21,17 @@ struct record {
     json_t *blob;
 };
 
+/* A process that had a child at the last commit. */
+struct candidate {
+    uint32_t id;
+    struct run_pipes pipes;
+};
+
 struct restore {
     struct record *records; /* of runs */
     size_t n_records;
+    struct candidate *candidates;
+    size_t n_candidates;
     struct kw_msg *later; /* what came after a record: replayed in order */
     size_t n_later;
     bool snapshot_done, image_done;
@@ -170,6 +178,13 @@ static struct app *app_by_id(struct engine *e, uint64_t id)
     return NULL;
 }
 
+static void add_candidate(struct restore *r, uint32_t id, const struct store_process *row)
+{
+    r->candidates = xrealloc(r->candidates, (r->n_candidates + 1) * sizeof(*r->candidates));
+    r->candidates[r->n_candidates++] =
+        (struct candidate){id, {.in = row->pipe_in, .out = row->pipe_out, .err = row->pipe_err}};
+}
+
 void restore_image(struct engine *e, const struct store_image *image)
 {
     struct restore *r = e->restore;
@@ -201,11 +216,27 @@ void restore_image(struct engine *e, const struct store_image *image)
             continue;
         p = engine_add_process(e, a, row->instance, row->id);
         fill_process(p, row);
-        /* Outlived both daemons? Only when the keeper does not know the run can that be. */
-        if (p->pid > 0 && r->same_boot && !find_record(r, p->run))
-            engine_adopt(e, p, row);
+        if (p->pid > 0 && r->same_boot)
+            add_candidate(r, p->id, row);
     }
     finish_if_complete(e);
+}
+
+/*
+ * Which children outlived both daemons? Those that the keeper does not know, which is certain only when the
+ * whole snapshot is here: the image of state.db may be faster, and a pipe that is opened anew beside the
+ * keeper's would be read twice.
+ */
+static void adopt_candidates(struct engine *e)
+{
+    struct restore *r = e->restore;
+
+    for (size_t i = 0; i < r->n_candidates; i++) {
+        struct process *p = supervisor_by_id(e->sup, r->candidates[i].id);
+
+        if (p && !find_record(r, p->run))
+            engine_adopt(e, p, &r->candidates[i].pipes);
+    }
 }
 
 /* A run that state.db does not know: with a damaged database it is taken in, else its start was never
@@ -360,6 +391,7 @@ static void finish_if_complete(struct engine *e)
         return;
     if (r->image_failed)
         give_up(e);
+    adopt_candidates(e);
     match_records(e);
     resume_rest(e);
     e->restore = NULL;
@@ -368,7 +400,10 @@ static void finish_if_complete(struct engine *e)
     for (size_t i = 0; i < r->n_records; i++)
         json_decref(r->records[i].blob);
     free(r->records);
+    free(r->candidates);
     free(r->later);
     free(r);
     engine_ready(e);
+    if (e->end_asked)
+        engine_shutdown(e, false, "signal to the daemon", NULL, NULL);
 }
