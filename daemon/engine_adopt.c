@@ -70,6 +70,8 @@ bool engine_adopt(struct engine *e, struct process *p, const struct run_pipes *p
     hold->start_ticks = p->start_ticks;
     hold->start_us = m.start_us;
     hold->foreign = true;
+    if (p->run >= e->foreign_below)
+        e->foreign_below = p->run + 1;
     hold_set(hold, KW_FD_PIDFD, pidfd);
     hold_set(hold, KW_FD_STDOUT, open_pipe(p->pid, pipes->out, O_RDONLY));
     hold_set(hold, KW_FD_STDERR, open_pipe(p->pid, pipes->err, O_RDONLY));
