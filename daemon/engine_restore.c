@@ -129,6 +129,7 @@ void restore_message(struct engine *e, struct kw_msg *m)
         break;
     case KW_WELCOME:
         e->keeper_pid = m->pid;
+        e->keeper_welcomed = true;
         break;
     default:
         break;
