@@ -28,7 +28,7 @@ static void on_signal(uv_signal_t *handle, int signum)
     if (signum == SIGUSR2)
         engine_reopen_logs(e);
     else if (e->restore)
-        log_warn("told to end while starting; that is done when the state is together");
+        e->end_asked = true;
     else
         engine_shutdown(e, false, "signal to the engine", NULL, NULL);
 }

@@ -51,8 +51,11 @@ struct engine {
     char home_id[33];
     struct restore *restore;   /* until the state is put together; then NULL */
     struct shutdown *shutdown; /* from the moment the engine was told to end */
+    uint64_t ends;             /* of runs, counted in the order in which their rows are queued */
     bool acks_pending;         /* exit records that could not be stored yet */
     bool keeper_retry;         /* no new keeper could be started yet */
+    bool keeper_welcomed;      /* the keeper on the link has said its first word */
+    bool end_asked;            /* while e->restore: done as soon as the state is together */
 
     uv_timer_t beat;
     uv_signal_t sig_term, sig_int, sig_usr2;
@@ -91,8 +94,11 @@ struct tree_ctx engine_tree_ctx(const struct engine *e);
 
 /* engine_keeper.c: news from the keeper, and its replacement */
 int engine_link(struct engine *e, int fd);
-void engine_send(struct engine *e, const struct kw_msg *m);
+/* 0 also when there is no keeper: the next one gets all that is held, and spawns are refused then. Negative
+ * when the message is lost although there is one. */
+int engine_send(struct engine *e, const struct kw_msg *m);
 void engine_ack(struct engine *e, uint64_t run);
+void engine_run_ended(struct engine *e, struct hold *hold, const struct run_end *end);
 void engine_note(struct engine *e, const struct process *p); /* the keeper's note of the current run */
 void engine_stream_done(struct engine *e, uint64_t run, enum log_stream_kind kind);
 void engine_spool_made(struct engine *e, uint64_t run, enum log_stream_kind kind, int fd);
@@ -124,7 +130,10 @@ void restore_image(struct engine *e, const struct store_image *image);
 void engine_ready(struct engine *e);
 
 /* engine_adopt.c: a child that outlived both daemons. False when it is not there any more. */
-bool engine_adopt(struct engine *e, struct process *p, const struct store_process *row);
+struct run_pipes {
+    uint64_t in, out, err; /* inodes; 0 = unknown */
+};
+bool engine_adopt(struct engine *e, struct process *p, const struct run_pipes *pipes);
 
 /* engine_shutdown.c. `forget`: the list goes too (pm kill). `done` is called when all is stopped, before the
  * end. */

@@ -137,10 +137,7 @@ static void foreign_ended(void *arg, uint64_t run, bool known, int wait_status)
     if (!hold)
         return;
     hold->watch = NULL;
-    hold->exited = true;
-    tree_root_remove(hold->pid);
-    logs_drain(e->logs, run);
-    supervisor_on_exit(e->sup, &end);
+    engine_run_ended(e, hold, &end);
 }
 
 void engine_watch_foreign(struct engine *e, uint64_t run)

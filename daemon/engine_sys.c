@@ -107,8 +107,16 @@ static int sys_spawn(void *ctx, struct process *p, struct err *err)
     m.uid = l.spec.flags & SPAWN_SET_IDS ? l.spec.uid : (uint32_t)geteuid();
     m.note_len = (uint16_t)process_note_write(p, m.note, sizeof(m.note));
     kw_add_fd(&m, KW_FD_SPEC, rc);
+    memcpy(hold->note, m.note, m.note_len);
+    hold->note_len = m.note_len;
     launch_deinit(&l);
-    engine_send(e, &m);
+    rc = engine_send(e, &m);
+    if (rc < 0) {
+        if (notify_fd >= 0)
+            close(notify_fd);
+        holds_free(&e->holds, hold);
+        return err_set(err, rc, "the keeper cannot be asked for a child: %s", strerror(-rc));
+    }
     if (notify_fd >= 0) {
         struct kw_msg held = {.type = KW_HOLD, .token = p->run};
 
@@ -296,7 +304,7 @@ static void sys_run_ended(void *ctx, struct process *p, const struct run_end *en
     r->notify = NULL;
     if (hold) {
         hold->exited = true;
-        hold->ending = true;
+        hold->ending = ++e->ends;
     }
     ack->engine = e;
     ack->run = end->run;
