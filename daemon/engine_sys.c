@@ -13,8 +13,10 @@
 #include "daemon/channel.h"
 #include "daemon/engine.h"
 #include "daemon/launch.h"
+#include "daemon/log_paths.h"
 #include "daemon/notify.h"
 #include "daemon/package_version.h"
+#include "daemon/pid_file.h"
 
 static uint64_t sys_mono_ms(void *ctx)
 {
@@ -258,10 +260,21 @@ void engine_store_old_end(struct engine *e, const struct process *p, const struc
     store_put_run(e->store, &row);
 }
 
+static void put_pid_file(struct engine *e, const struct process *p, pid_t pid)
+{
+    struct log_paths paths;
+
+    log_paths_init(&paths, p->app->spec, e->home.path, p->id);
+    pid_file_put(&e->loop, paths.pid, pid);
+    log_paths_deinit(&paths);
+}
+
 static void sys_run_started(void *ctx, struct process *p)
 {
     struct engine *e = ctx;
     struct runtime *r = runtime_of(p);
+
+    put_pid_file(e, p, p->pid);
 
     free(r->detail);
     r->detail = NULL;
@@ -295,6 +308,7 @@ static void sys_run_ended(void *ctx, struct process *p, const struct run_end *en
     struct pending_ack *ack = xcalloc(1, sizeof(*ack));
     struct hold *hold = holds_get(&e->holds, end->run);
 
+    put_pid_file(e, p, 0);
     save_run(e, p, end);
     store_put_event(e->store, p->last.ended_ms, "exit", p->id, end->run, r->detail);
     engine_save_process(e, p);
