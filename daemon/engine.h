@@ -52,10 +52,11 @@ struct engine {
     struct restore *restore;   /* until the state is put together; then NULL */
     struct shutdown *shutdown; /* from the moment the engine was told to end */
     uint64_t ends;             /* of runs, counted in the order in which their rows are queued */
-    bool acks_pending;         /* exit records that could not be stored yet */
-    bool keeper_retry;         /* no new keeper could be started yet */
-    bool keeper_welcomed;      /* the keeper on the link has said its first word */
-    bool end_asked;            /* while e->restore: done as soon as the state is together */
+    bool acks_pending; /* exit records whose rows are queued or refused: acknowledged with the next beat that
+                          finds them stored */
+    bool keeper_retry; /* no new keeper could be started yet */
+    bool keeper_welcomed; /* the keeper on the link has said its first word */
+    bool end_asked;       /* while e->restore: done as soon as the state is together */
 
     uv_timer_t beat;
     uv_signal_t sig_term, sig_int, sig_usr2;
