@@ -127,13 +127,18 @@ static void after_store(void *arg)
 {
     struct engine *e = arg;
     const struct kw_msg bye = {.type = KW_BYE, .arg = 0};
+    struct hold *hold;
 
     e->store = NULL;
     engine_send(e, &bye);
     keeper_link_close(e->link);
     e->link = NULL;
+    runtimes_end(e);
     supervisor_free(e->sup);
     e->sup = NULL;
+    HOLDS_FOREACH (hold, &e->holds) {
+        engine_unwatch(e, hold); /* of what does not even die by SIGKILL */
+    }
     close_if_open((uv_handle_t *)&e->beat);
     close_if_open((uv_handle_t *)&e->sig_term);
     close_if_open((uv_handle_t *)&e->sig_int);

@@ -85,6 +85,7 @@ static inline struct runtime *runtime_of(const struct process *p)
 /* engine_sys.c: the supervisor's outside world */
 void engine_sys_init(struct engine *e);
 void runtime_new(struct engine *e, struct process *p);
+void runtimes_end(struct engine *e); /* of all processes; their memory lasts until the loop's next turn */
 void engine_save_process(struct engine *e, const struct process *p);
 void engine_save_app(struct engine *e, const struct app *a);
 void engine_store_old_end(struct engine *e, const struct process *p,

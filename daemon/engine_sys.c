@@ -405,21 +405,34 @@ static void runtime_closed(uv_handle_t *handle)
     free(r);
 }
 
-static void sys_deleted(void *ctx, struct process *p)
+static void runtime_end(struct runtime *r)
 {
-    struct engine *e = ctx;
-    struct runtime *r = runtime_of(p);
-
-    store_del_process(e->store, p->id);
-    if (TAILQ_EMPTY(&p->app->processes))
-        store_del_app(e->store, p->app->id);
     channel_free(r->channel);
     notify_free(r->notify);
     r->channel = NULL;
     r->notify = NULL;
-    p->runtime = NULL;
     for (int i = 0; i < SYS_TIMER_COUNT; i++)
         uv_close((uv_handle_t *)&r->timers[i], runtime_closed);
+}
+
+void runtimes_end(struct engine *e)
+{
+    struct process *p;
+
+    TAILQ_FOREACH (p, supervisor_processes(e->sup), entry) {
+        runtime_end(runtime_of(p));
+    }
+}
+
+static void sys_deleted(void *ctx, struct process *p)
+{
+    struct engine *e = ctx;
+
+    store_del_process(e->store, p->id);
+    if (TAILQ_EMPTY(&p->app->processes))
+        store_del_app(e->store, p->app->id);
+    runtime_end(runtime_of(p));
+    p->runtime = NULL;
 }
 
 void runtime_new(struct engine *e, struct process *p)

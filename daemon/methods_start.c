@@ -136,7 +136,11 @@ static void on_stored(void *arg, int rc, const char *msg)
         struct process *p = supervisor_by_id(s->engine->sup, s->v[i].id);
 
         if (!p)
-            continue; /* deleted by another client meanwhile */
+            continue;              /* deleted by another client meanwhile */
+        if (s->engine->shutdown) { /* what is asked to stop already would come up again, unnoticed */
+            report_now(s, p, false, "the daemon is being stopped");
+            continue;
+        }
         if (s->wait)
             outcome_expect(s->outcome);
         (s->v[i].restart ? supervisor_restart : supervisor_start)(

@@ -139,8 +139,8 @@ class Restarts(PmTest):
         self.assertEqual(sorted(run), sorted({r["run"] for r in self.home.why("a", runs=10)["runs"]}))
 
     def test_leftovers_are_logged_until_they_are_ended(self):
-        """A shell's background jobs ignore SIGINT: they live until kill_timeout."""
-        script = self.home.file("a.sh", "(sleep 0.5; echo late output) & exit 7\n")
+        """What ignores the polite signal lives until kill_timeout."""
+        script = self.home.file("a.sh", "trap '' INT\n(sleep 0.5; echo late output) & exit 7\n")
         self.home.start_apps([{"name": "a", "script": script, "max_restarts": 3, "kill_timeout": 20000}], expect=1)
         wait_until(lambda: self.home.app_log("a").count("late output") == 3, what="the late output is logged")
         self.home.wait_status("a", "errored")

@@ -203,9 +203,10 @@ static inline void bench_wait(struct bench *b, unsigned ms)
     uv_timer_t timer;
     uint64_t until;
 
-    uv_timer_init(&b->loop, &timer);
-    uv_timer_start(&timer, bench_tick, ms, 0);
+    /* Before the timer is armed, or it would fire by the old time and leave a loop that nothing wakes. */
     uv_update_time(&b->loop);
+    uv_timer_init(&b->loop, &timer);
+    uv_timer_start(&timer, bench_tick, ms, ms);
     until = uv_now(&b->loop) + ms;
     while (uv_now(&b->loop) < until)
         uv_run(&b->loop, UV_RUN_ONCE);
