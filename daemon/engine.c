@@ -13,6 +13,7 @@
 #include "common/fs.h"
 #include "common/mem.h"
 #include "common/plog.h"
+#include "daemon/saved.h"
 
 #define BEAT_MS 1000u
 
@@ -80,6 +81,7 @@ static void on_store_resync(void *arg, const char *msg)
     struct app *a;
 
     log_error("%s", msg);
+    saved_put_all(e);
     TAILQ_FOREACH (a, supervisor_apps(e->sup), entry) {
         engine_save_app(e, a);
     }
@@ -92,7 +94,7 @@ static bool refuse_method(void *arg, const struct method *m)
 {
     const struct engine *e = arg;
 
-    return e->shutdown && m->mutates;
+    return (e->shutdown || e->updating) && m->mutates;
 }
 
 void engine_ready(struct engine *e)
@@ -243,6 +245,7 @@ int engine_main(const char *home, int keeper_fd)
         log_debug("the loop closed with handles left");
     holds_clear(&e->holds);
     home_close(&e->home);
+    saved_free(e);
     free(e->pmd_path);
     free(e);
     return 0;

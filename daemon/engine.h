@@ -52,6 +52,10 @@ struct engine {
     struct restore *restore;   /* until the state is put together; then NULL */
     struct shutdown *shutdown; /* from the moment the engine was told to end */
     uint64_t ends;             /* of runs, counted in the order in which their rows are queued */
+    char *saved[2];            /* the list of the last pm save and the one before; NULL = none */
+    json_t *settings;          /* of pm set: strings */
+    bool forgotten;            /* pm kill emptied the list, and nothing was started since */
+    bool updating;             /* this engine ends so that a new one starts */
     bool acks_pending;         /* exit records that could not be stored yet */
     bool keeper_retry;         /* no new keeper could be started yet */
     bool keeper_welcomed;      /* the keeper on the link has said its first word */
@@ -126,6 +130,8 @@ void restore_message(struct engine *e,
                      struct kw_msg *m); /* from the keeper, while e->restore; takes its descriptors */
 void restore_image_failed(struct engine *e);
 void restore_image(struct engine *e, const struct store_image *image);
+
+void restore_fill(struct process *p, const struct store_process *row);
 
 /* engine.c: the state is together, clients may come */
 void engine_ready(struct engine *e);
