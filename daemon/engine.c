@@ -13,6 +13,7 @@
 #include "common/fs.h"
 #include "common/mem.h"
 #include "common/plog.h"
+#include "daemon/app_cache.h"
 #include "daemon/saved.h"
 
 #define BEAT_MS 1000u
@@ -128,6 +129,7 @@ static void close_if_open(uv_handle_t *handle)
 static void after_store(void *arg)
 {
     struct engine *e = arg;
+    struct app *a;
     const struct kw_msg bye = {.type = KW_BYE, .arg = 0};
     struct hold *hold;
 
@@ -136,6 +138,9 @@ static void after_store(void *arg)
     keeper_link_close(e->link);
     e->link = NULL;
     runtimes_end(e);
+    TAILQ_FOREACH (a, supervisor_apps(e->sup), entry) {
+        app_cache_drop(a);
+    }
     supervisor_free(e->sup);
     e->sup = NULL;
     HOLDS_FOREACH (hold, &e->holds) {

@@ -10,6 +10,7 @@
 #include "common/err.h"
 #include "common/mem.h"
 #include "common/plog.h"
+#include "daemon/app_cache.h"
 #include "daemon/channel.h"
 #include "daemon/engine.h"
 #include "daemon/launch.h"
@@ -371,16 +372,14 @@ void engine_save_process(struct engine *e, const struct process *p)
     store_put_process(e->store, &row);
 }
 
-void engine_save_app(struct engine *e, const struct app *a)
+void engine_save_app(struct engine *e, struct app *a)
 {
-    json_t *j = app_spec_to_json(a->spec);
-    char *text = json_dumps(j, JSON_COMPACT);
-    struct store_app row = {.id = a->id, .json = text};
+    struct store_app row = {.id = a->id};
+    size_t len;
 
-    if (text)
-        store_put_app(e->store, &row);
-    free(text);
-    json_decref(j);
+    app_cache_drop(a);
+    row.json = app_spec_text(a, &len);
+    store_put_app(e->store, &row);
 }
 
 static void sys_changed(void *ctx, struct process *p, enum lc_state old)
@@ -429,8 +428,10 @@ static void sys_deleted(void *ctx, struct process *p)
     struct engine *e = ctx;
 
     store_del_process(e->store, p->id);
-    if (TAILQ_EMPTY(&p->app->processes))
+    if (TAILQ_EMPTY(&p->app->processes)) {
         store_del_app(e->store, p->app->id);
+        app_cache_drop(p->app);
+    }
     runtime_end(runtime_of(p));
     p->runtime = NULL;
 }

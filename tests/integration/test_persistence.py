@@ -38,8 +38,9 @@ class Persistence(harness.PmTest):
     def double_kill(self):
         self.home.engine_may_die = True
         pids = self.home.keeper_pids() + self.home.engine_pids()
-        for pid in sorted(pids, key=lambda p: p != self.home.keeper_pid()):
-            harness.send_signal(pid, signal.SIGKILL)
+        for sig in (signal.SIGSTOP, signal.SIGKILL):  # neither can answer the other's death
+            for pid in pids:
+                harness.send_signal(pid, sig)
         for pid in pids:
             wait_dead(pid)
 
