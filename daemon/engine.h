@@ -52,14 +52,15 @@ struct engine {
     struct restore *restore;   /* until the state is put together; then NULL */
     struct shutdown *shutdown; /* from the moment the engine was told to end */
     uint64_t ends;             /* of runs, counted in the order in which their rows are queued */
-    char *saved[2];            /* the list of the last pm save and the one before; NULL = none */
-    json_t *settings;          /* of pm set: strings */
-    bool forgotten;            /* pm kill emptied the list, and nothing was started since */
-    bool updating;             /* this engine ends so that a new one starts */
-    bool acks_pending;         /* exit records that could not be stored yet */
-    bool keeper_retry;         /* no new keeper could be started yet */
-    bool keeper_welcomed;      /* the keeper on the link has said its first word */
-    bool end_asked;            /* while e->restore: done as soon as the state is together */
+    bool acks_pending; /* exit records whose rows are queued or refused: acknowledged with the next beat that
+                          finds them stored */
+    bool keeper_retry; /* no new keeper could be started yet */
+    bool keeper_welcomed; /* the keeper on the link has said its first word */
+    bool end_asked;       /* while e->restore: done as soon as the state is together */
+    char *saved[2];       /* the list of the last pm save and the one before; NULL = none */
+    json_t *settings;     /* of pm set: strings */
+    bool forgotten;       /* pm kill emptied the list, and nothing was started since */
+    bool updating;        /* this engine ends so that a new one starts */
 
     uv_timer_t beat;
     uv_signal_t sig_term, sig_int, sig_usr2;

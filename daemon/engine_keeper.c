@@ -355,7 +355,7 @@ static void acks_stored(void *arg, int rc, const char *msg)
 {
     struct late_acks *late = arg;
     struct engine *e = late->engine;
-    uint64_t runs[256], up_to = late->up_to;
+    uint64_t runs[2048], up_to = late->up_to;
     struct hold *hold;
     size_t n = 0;
 

@@ -283,33 +283,12 @@ static void sys_run_started(void *ctx, struct process *p)
     store_put_event(e->store, clock_wall_ms(), "start", p->id, p->run, p->by);
 }
 
-/* The exit record may go once what follows from it is on disk: until then a killed engine would need it
- * again. */
-struct pending_ack {
-    struct engine *engine;
-    uint64_t run;
-};
-
-static void run_stored(void *arg, int rc, const char *msg)
-{
-    struct pending_ack *ack = arg;
-
-    (void)msg;
-    if (rc == 0)
-        engine_ack(ack->engine, ack->run);
-    else
-        ack->engine->acks_pending = true; /* the rows stay queued; asked again once a second */
-    free(ack);
-}
-
 static void sys_run_ended(void *ctx, struct process *p, const struct run_end *end)
 {
     struct engine *e = ctx;
     struct runtime *r = runtime_of(p);
-    struct pending_ack *ack = xcalloc(1, sizeof(*ack));
-    struct hold *hold = holds_get(&e->holds, end->run);
+    struct hold *hold = holds_make(&e->holds, end->run);
 
-    put_pid_file(e, p, 0);
     save_run(e, p, end);
     store_put_event(e->store, p->last.ended_ms, "exit", p->id, end->run, r->detail);
     engine_save_process(e, p);
@@ -317,13 +296,11 @@ static void sys_run_ended(void *ctx, struct process *p, const struct run_end *en
     r->channel = NULL;
     notify_free(r->notify);
     r->notify = NULL;
-    if (hold) {
-        hold->exited = true;
-        hold->ending = ++e->ends;
-    }
-    ack->engine = e;
-    ack->run = end->run;
-    store_commit(e->store, run_stored, ack);
+    hold->exited = true;
+    /* The exit record may go once what follows from it is on disk: until then a killed engine would need it
+     * again. That has time, and the disk is not to be busy with it while the next run starts. */
+    hold->ending = ++e->ends;
+    e->acks_pending = true;
 }
 
 static uint64_t pipe_inode(const struct hold *hold, enum kw_fd kind)
@@ -389,6 +366,8 @@ static void sys_changed(void *ctx, struct process *p, enum lc_state old)
     if (p->run)
         engine_note(e, p);
     engine_save_process(e, p);
+    if (p->state != old && (p->state == LC_STOPPED || p->state == LC_ERRORED))
+        put_pid_file(e, p, 0);
     if (p->state != old)
         store_put_event(e->store, clock_wall_ms(), lc_state_word(p->state), p->id, p->run, NULL);
 }

@@ -17,7 +17,7 @@ struct old_list {
 static void old_init(struct old_list *o, const struct store_image *image)
 {
     *o = (struct old_list){.image = image,
-                           .specs = xcalloc(image->n_apps + 1, sizeof(*o->specs)),
+                           .specs = xcalloc(image->n_apps + 1, sizeof(struct app_spec *)),
                            .keep_app = xcalloc(image->n_apps + 1, sizeof(bool)),
                            .keep_process = xcalloc(image->n_processes + 1, sizeof(bool))};
     for (size_t i = 0; i < image->n_apps; i++) {
@@ -93,7 +93,7 @@ static void bring_back(struct engine *e, struct app *a, const struct saved_proce
 
 static void begin_with(struct engine *e, struct saved_list *l, const struct store_image *image)
 {
-    struct app **apps = xcalloc(l->n + 1, sizeof(*apps));
+    struct app **apps = xcalloc(l->n + 1, sizeof(struct app *));
     struct old_list old;
 
     old_init(&old, image);

@@ -25,7 +25,10 @@ struct store_tuning store_tuning = {
 
 static void push(struct store *s, struct store_op *op)
 {
+    bool waited_for = op->kind == OP_COMMIT || op->kind == OP_GET_RUNS;
+
     pthread_mutex_lock(&s->lock);
+    s->urgent = s->urgent || waited_for;
     store_queue_push(&s->incoming, op);
     s->lost += store_queue_shrink(&s->incoming, store_tuning.queue_max);
     pthread_cond_signal(&s->wake);
