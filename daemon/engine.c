@@ -14,6 +14,7 @@
 #include "common/mem.h"
 #include "common/plog.h"
 #include "daemon/app_cache.h"
+#include "daemon/saved.h"
 
 #define BEAT_MS 1000u
 
@@ -81,6 +82,7 @@ static void on_store_resync(void *arg, const char *msg)
     struct app *a;
 
     log_error("%s", msg);
+    saved_put_all(e);
     TAILQ_FOREACH (a, supervisor_apps(e->sup), entry) {
         engine_save_app(e, a);
     }
@@ -93,7 +95,7 @@ static bool refuse_method(void *arg, const struct method *m)
 {
     const struct engine *e = arg;
 
-    return e->shutdown && m->mutates;
+    return (e->shutdown || e->updating) && m->mutates;
 }
 
 void engine_ready(struct engine *e)
@@ -248,6 +250,7 @@ int engine_main(const char *home, int keeper_fd)
         log_debug("the loop closed with handles left");
     holds_clear(&e->holds);
     home_close(&e->home);
+    saved_free(e);
     free(e->pmd_path);
     free(e);
     return 0;

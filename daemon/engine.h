@@ -57,6 +57,10 @@ struct engine {
     bool keeper_retry; /* no new keeper could be started yet */
     bool keeper_welcomed; /* the keeper on the link has said its first word */
     bool end_asked;       /* while e->restore: done as soon as the state is together */
+    char *saved[2];       /* the list of the last pm save and the one before; NULL = none */
+    json_t *settings;     /* of pm set: strings */
+    bool forgotten;       /* pm kill emptied the list, and nothing was started since */
+    bool updating;        /* this engine ends so that a new one starts */
 
     uv_timer_t beat;
     uv_signal_t sig_term, sig_int, sig_usr2;
@@ -127,6 +131,8 @@ void restore_message(struct engine *e,
                      struct kw_msg *m); /* from the keeper, while e->restore; takes its descriptors */
 void restore_image_failed(struct engine *e);
 void restore_image(struct engine *e, const struct store_image *image);
+
+void restore_fill(struct process *p, const struct store_process *row);
 
 /* engine.c: the state is together, clients may come */
 void engine_ready(struct engine *e);

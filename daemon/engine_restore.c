@@ -13,6 +13,7 @@
 #include "common/mem.h"
 #include "common/plog.h"
 #include "daemon/engine.h"
+#include "daemon/saved.h"
 
 #define RESTORE_LATER_MAX 65536
 
@@ -145,7 +146,7 @@ static enum lc_state state_of_word(const char *word)
     return LC_STOPPED;
 }
 
-static void fill_process(struct process *p, const struct store_process *row)
+void restore_fill(struct process *p, const struct store_process *row)
 {
     p->state = state_of_word(row->state);
     p->desired = strcmp(row->desired, "up") == 0 ? DESIRED_UP : DESIRED_DOWN;
@@ -190,17 +191,11 @@ static void add_candidate(struct restore *r, uint32_t id, const struct store_pro
         (struct candidate){id, {.in = row->pipe_in, .out = row->pipe_out, .err = row->pipe_err}};
 }
 
-void restore_image(struct engine *e, const struct store_image *image)
+/* The list as it was at the last commit. */
+static void take_list(struct engine *e, const struct store_image *image)
 {
-    struct restore *r = e->restore;
-    char boot_id[37];
     struct err err;
 
-    fs_boot_id(boot_id);
-    r->same_boot = strcmp(boot_id, image->boot_id) == 0;
-    r->damaged = image->fresh || image->from_backup || image->trouble;
-    r->image_done = true;
-    snprintf(e->home_id, sizeof(e->home_id), "%s", image->home_id);
     for (size_t i = 0; i < image->n_apps; i++) {
         json_t *j = json_loads(image->apps[i].json, JSON_ALLOW_NUL, NULL);
         struct app_spec *s = j ? app_spec_from_json(j, &err) : NULL;
@@ -220,10 +215,27 @@ void restore_image(struct engine *e, const struct store_image *image)
         if (!a)
             continue;
         p = engine_add_process(e, a, row->instance, row->id);
-        fill_process(p, row);
-        if (p->pid > 0 && r->same_boot)
-            add_candidate(r, p->id, row);
+        restore_fill(p, row);
+        if (p->pid > 0 && e->restore->same_boot)
+            add_candidate(e->restore, p->id, row);
     }
+}
+
+void restore_image(struct engine *e, const struct store_image *image)
+{
+    struct restore *r = e->restore;
+    char boot_id[37];
+
+    fs_boot_id(boot_id);
+    r->same_boot = strcmp(boot_id, image->boot_id) == 0;
+    r->damaged = image->fresh || image->from_backup || image->trouble;
+    r->image_done = true;
+    snprintf(e->home_id, sizeof(e->home_id), "%s", image->home_id);
+    saved_load(e, image);
+    if (!saved_begin(e, image, r->same_boot, r->damaged))
+        take_list(e, image);
+    if (image->ended == STORE_TERMINATED)
+        store_set_ended(e->store, STORE_NOT_ENDED);
     finish_if_complete(e);
 }
 

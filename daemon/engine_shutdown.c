@@ -59,6 +59,8 @@ static void finish(struct shutdown *s)
     s->finished = true;
     uv_timer_stop(&s->step);
     log_info("all apps are stopped");
+    /* Only now: a daemon that dies before is followed by one that goes on, not by one that begins anew. */
+    store_set_ended(s->engine->store, s->forget || s->engine->forgotten ? STORE_FORGOTTEN : STORE_TERMINATED);
     store_commit(s->engine->store, end_stored, s);
 }
 

@@ -122,6 +122,39 @@ static void all_of_nothing(void **state)
     sup = full;
 }
 
+/* web: 0, 1, 4 in namespace 7x; api: 2 in "front"; "7": 3 in "2", with the script /srv/seven */
+static void namespaces_and_scripts(void **state)
+{
+    struct app *a;
+
+    (void)state;
+    TAILQ_FOREACH (a, supervisor_apps(sup), entry) {
+        free(a->spec->ns);
+        a->spec->ns = xstrdup(a->id == 1 ? "7x" : a->id == 2 ? "front" : "2");
+        if (a->id == 3)
+            a->spec->script = xstrdup("/srv/seven");
+    }
+    expect(json_pack("[s]", "7x"), 0, "0 1 4");
+    expect(json_pack("[s]", "front"), 0, "2");
+    expect(json_pack("[s]", "2"), 0, "3"); /* a namespace before an id */
+    expect(json_pack("[s]", "3"), 0, "3");
+    expect(json_pack("[s]", "/srv/seven"), 0, "3");
+    expect(json_pack("[s]", "/srv/eight"), -ENOENT, "/srv/eight");
+}
+
+static void regular_expressions(void **state)
+{
+    (void)state;
+    expect(json_pack("[s]", "/^(web|api)$/"), 0, "0 1 2 4");
+    expect(json_pack("[s,s]", "/./", "all"), 0, "0 1 2 3 4");
+    expect(json_pack("[s]", "/[0-9]/"), 0, "3");
+    expect(json_pack("[s]", "/nothing/"), -ENOENT, "/nothing/");
+    expect(json_pack("[s]", "//"), -ENOENT, "//");
+    expect(json_pack("[s]", "/[a/"), -EINVAL, "not a regular expression");
+    expect(json_pack("[s]", "/((a{255}){255}){255}/"), -EINVAL, "counted repeats");
+    expect(json_pack("[s]", "/(a*)\\1/"), -EINVAL, "back-references");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -130,6 +163,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_name_that_is_a_number, setup, teardown),
         cmocka_unit_test_setup_teardown(one_word_without_a_match_fails_all, setup, teardown),
         cmocka_unit_test_setup_teardown(all_of_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(namespaces_and_scripts, setup, teardown),
+        cmocka_unit_test_setup_teardown(regular_expressions, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
