@@ -70,6 +70,7 @@ void tree_to_json_text(const struct tree_node *n, struct buf *out);
 
 /*
  * Readers: 0 with t->root set, or -EINVAL with the errors in `d`. `text` need not be NUL-terminated.
+ * json_read gives -EBADMSG for what is not JSON at all, so that the caller may try it as another language.
  */
 int yaml_read(struct tree *t, const char *text, size_t len, struct diag *d);
 int json_read(struct tree *t, const char *text, size_t len, struct diag *d);

@@ -27,7 +27,8 @@ static struct loaded load_in(const char *cwd, const char *env_name, const char *
     struct config_ctx ctx = {.cwd = cwd, .environ = environment, .env_name = env_name};
     struct loaded l = {0};
 
-    if (config_load_text(&ctx, "f", text, strlen(text), json, &l.apps, &l.report) < 0)
+    if (config_load_text(&ctx, "f", text, strlen(text), json ? CONFIG_JSON : CONFIG_YAML, &l.apps,
+                         &l.report) < 0)
         fail_msg("%s", l.report.errors.data);
     return l;
 }
@@ -287,7 +288,7 @@ static void test_error_lines(void **state)
     struct config_report report = {0};
 
     (void)state;
-    assert_int_equal(config_load_text(&ctx, "f", text, strlen(text), false, &apps, &report), -22);
+    assert_int_equal(config_load_text(&ctx, "f", text, strlen(text), CONFIG_YAML, &apps, &report), -22);
     assert_string_equal(report.errors.data,
                         "f:1:21: unknown key \"a?[31m\"\n"
                         "f:3:3: expected an app (a mapping with \"script\"), found the number 5\n"
@@ -303,7 +304,15 @@ static void test_file_names(void **state)
     assert_true(config_is_file_name("eco.yaml"));
     assert_true(config_is_file_name("a/b/eco.yml"));
     assert_true(config_is_file_name("/x.json"));
+    assert_true(config_is_file_name("ecosystem.config.js"));
+    assert_true(config_is_file_name("/srv/api.config.cjs"));
+    assert_true(config_is_file_name("a.b.config.mjs"));
     assert_false(config_is_file_name("x.json.js"));
+    assert_false(config_is_file_name("config.js"));
+    assert_false(config_is_file_name(".config.js"));
+    assert_false(config_is_file_name("a.config.json/server.js"));
+    assert_false(config_is_file_name("a.config.js.bak"));
+    assert_false(config_is_file_name("a.yml.sh"));
     assert_false(config_is_file_name(".yaml"));
     assert_false(config_is_file_name("dir/.json"));
     assert_false(config_is_file_name("yaml"));
