@@ -107,7 +107,7 @@ static void drop_repeats(struct diag *d)
         const struct diag_entry *last = kept ? &d->v[kept - 1] : NULL, *this = &d->v[i];
 
         if (last && last->line && last->line == this->line && last->col == this->col &&
-            strcmp(last->msg, this->msg) == 0) {
+            (last->sealed || strcmp(last->msg, this->msg) == 0)) {
             d->n_errors -= !this->warning;
             free(this->msg);
         } else {
@@ -132,6 +132,12 @@ void diag_flush(struct diag *d, struct config_report *report)
     report->n_warnings += (unsigned)d->n - d->n_errors;
     free(d->v);
     *d = (struct diag){.file = d->file};
+}
+
+void diag_seal(struct diag *d)
+{
+    if (d->n)
+        d->v[d->n - 1].sealed = true;
 }
 
 void diag_clear(struct diag *d)

@@ -15,6 +15,7 @@ struct diag_entry {
     unsigned line, col; /* 1-based; 0 = no place, the entry is about the whole file */
     unsigned seq;       /* order of discovery, which decides between entries of one place */
     bool warning;
+    bool sealed; /* what else is wrong at this place follows from it and is not told */
     char *msg;
 };
 
@@ -34,6 +35,9 @@ void diag_error(struct diag *d, unsigned line, unsigned col, const char *fmt, ..
     __attribute__((format(printf, 4, 5)));
 void diag_warn(struct diag *d, unsigned line, unsigned col, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+
+/* Seals the newest entry. */
+void diag_seal(struct diag *d);
 
 /* Forgets all entries: another way to read the same text is tried. */
 void diag_clear(struct diag *d);

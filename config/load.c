@@ -11,6 +11,7 @@
 #include "common/mem.h"
 #include "config/apps.h"
 #include "config/format.h"
+#include "config/interpolate.h"
 #include "config/tree.h"
 
 void app_list_free(struct app_list *l)
@@ -37,8 +38,11 @@ static int load(const struct config_ctx *ctx, const struct config_text *text, st
     bool failed;
 
     *out = (struct app_list){0};
-    if (format_read(&tree, ctx, text, &diag) == 0)
+    if (format_read(&tree, ctx, text, &diag) == 0) {
+        if (!diag.numbered) /* JavaScript has the variables, and its own way to put them into texts */
+            interpolate_apps(&tree, ctx->environ, ctx->env_name, &diag);
         apps_read(&source, tree.root, out);
+    }
     failed = diag.n_errors > 0;
     if (failed)
         app_list_free(out);

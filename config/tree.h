@@ -31,8 +31,9 @@ struct tree_node {
     struct tree_node *next; /* sibling */
     const char *key;        /* set when the parent is a map */
     unsigned key_line, key_col;
-    bool key_merge; /* a plain `<<` of YAML */
-    bool anchored;  /* it, or something in it, has a YAML anchor */
+    bool key_merge;   /* a plain `<<` of YAML */
+    bool anchored;    /* it, or something in it, has a YAML anchor */
+    bool substituted; /* a text with variables in it: what it means depends on where it stands */
 };
 
 struct tree_chunk;
