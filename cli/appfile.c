@@ -1,18 +1,13 @@
 #include "cli/appfile.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cli/appflags.h"
-#include "common/buf.h"
 #include "common/err.h"
 #include "common/mem.h"
 #include "config/env.h"
-
-#define STDIN_MAX (16u * 1024 * 1024)
 
 /* Does the name hold one of the parts of "a,b c"? */
 static bool holds_part(const char *name, size_t len, const char *parts)
@@ -150,53 +145,12 @@ static int take_apps(const struct cli *c, const struct args *a, const struct cal
     return EXIT_DONE;
 }
 
-/* All of standard input, however many pieces it comes in. 0, or negative with the reason. */
-static int read_stdin(struct buf *text, struct err *e)
-{
-    for (;;) {
-        ssize_t n;
-
-        buf_reserve(text, 64 * 1024);
-        n = read(STDIN_FILENO, text->data + text->len, 64 * 1024);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return err_set(e, -errno, "cannot read standard input: %s", strerror(errno));
-        if (n == 0)
-            return 0;
-        text->len += (size_t)n;
-        if (text->len > STDIN_MAX)
-            return err_set(e, -EFBIG, "standard input is larger than a config may be: %u bytes", STDIN_MAX);
-    }
-}
-
-/* Standard input has no extension; nobody begins YAML with a brace or a comment of JavaScript. */
-static bool looks_like_json(const struct buf *text)
-{
-    size_t i = 0;
-
-    while (i < text->len && strchr(" \t\r\n", text->data[i]) && text->data[i])
-        i++;
-    return i < text->len && strchr("{[/", text->data[i]) && text->data[i];
-}
-
-static int load(const struct cli *c, const struct caller *k, const char *word, struct app_list *loaded,
+static int load(const struct caller *k, const char *word, struct app_list *loaded,
                 struct config_report *report)
 {
-    struct buf text = {0};
-    struct err e = {0};
-    int rc;
-
-    if (strcmp(word, "-") != 0)
-        return config_load_file(&k->ctx, word, loaded, report);
-    rc = read_stdin(&text, &e);
-    if (rc < 0)
-        out_error(&c->out, "%s", e.msg);
-    else
-        rc = config_load_text(&k->ctx, "<stdin>", text.data ? text.data : "", text.len,
-                              looks_like_json(&text), loaded, report);
-    buf_free(&text);
-    return rc;
+    if (strcmp(word, "-") == 0)
+        return config_load_fd(&k->ctx, "<stdin>", STDIN_FILENO, loaded, report);
+    return config_load_file(&k->ctx, word, loaded, report);
 }
 
 int appfile_load(const struct cli *c, const struct args *a, const struct caller *k, const char *word,
@@ -206,7 +160,7 @@ int appfile_load(const struct cli *c, const struct args *a, const struct caller 
     struct app_list loaded = {0}, wanted = {0};
     struct config_report report = {0};
     int code = EXIT_FAILED;
-    bool read = load(c, k, word, &loaded, &report) == 0;
+    bool read = load(k, word, &loaded, &report) == 0;
 
     print_report(c, &report);
     if (read)

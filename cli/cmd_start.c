@@ -158,12 +158,12 @@ static int plan_word(struct plan *p, const char *word)
 /* `pm start` alone: the config file of this folder. */
 static int plan_default(struct plan *p)
 {
-    static const char *const names[] = {"ecosystem.yaml", "ecosystem.yml", "ecosystem.json"};
-
-    for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        if (access(names[i], F_OK) == 0)
-            return plan_file(p, names[i]);
-    out_error(&p->c->out, "what to start? There is no ecosystem.yaml, .yml or .json here; usage: pm start %s",
+    for (const char *const *name = config_default_names(); *name; name++)
+        if (access(*name, F_OK) == 0)
+            return plan_file(p, *name);
+    out_error(&p->c->out,
+              "what to start? There is no ecosystem.yaml, .yml, .json or .config.js here; usage: "
+              "pm start %s",
               p->args->command->usage);
     return EXIT_USAGE;
 }

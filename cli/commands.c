@@ -14,10 +14,11 @@ const struct command commands[] = {
         .name = "start",
         .summary = "start an app, the apps of a config file, or one that is known",
         .usage = "<script|command|config|name|id>... [-- ARGS]",
-        .help = "A word is, in this order: a config file (.yaml, .yml, .json); the name or id of an app\n"
-                "that the daemon knows, which is restarted; a script, run by the interpreter of its\n"
-                "extension or by its own #! line; a program on PATH; or, with a space in it, a command\n"
-                "line for the shell. Without a word: ecosystem.yaml, .yml or .json of this folder.\n"
+        .help = "A word is, in this order: a config file (.yaml, .yml, .json, .config.js), - for one on\n"
+                "standard input; the name, namespace or id of what the daemon knows, which is restarted;\n"
+                "a script, run by the interpreter of its extension or by its own #! line; a program on\n"
+                "PATH; or, with a space in it, a command line for the shell. Without a word: the\n"
+                "ecosystem file of this folder.\n"
                 "\n"
                 "It returns when every process has been online for 100 ms (with --wait-ready: has said\n"
                 "that it is ready), or has failed: then it says why, and exits with 1. Times are in ms,\n"
