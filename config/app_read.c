@@ -34,10 +34,11 @@ static void read_option(struct reader *r, const struct option_row *o, const stru
 {
     size_t n;
     const struct tree_node **slot = &r->given[o - options(&n)];
+    char where[IN_LINE_MAX];
 
     if (*slot) {
-        diag_error(r->diag, value->key_line, value->key_col, "%s: was given in line %u already, as %s",
-                   value->key, (*slot)->key_line, (*slot)->key);
+        diag_error(r->diag, value->key_line, value->key_col, "%s: was given%s already, as %s", value->key,
+                   diag_in_line(r->diag, (*slot)->key_line, where), (*slot)->key);
         return;
     }
     *slot = value;

@@ -33,17 +33,37 @@ struct config_report {
 };
 void config_report_free(struct config_report *r);
 
-/* Is this word a config file by its extension (.yaml, .yml, .json)? */
+enum config_format {
+    CONFIG_YAML,
+    CONFIG_JSON, /* or JavaScript, when it is no JSON */
+    CONFIG_JS,
+    CONFIG_UNKNOWN /* told by the content */
+};
+
+/* Is this word a config file by its extension (.yaml, .yml, .json, .config.js, .config.cjs, .config.mjs)? */
 bool config_is_file_name(const char *path);
+
+/* The names that are looked for when none is given, best first; NULL at the end. */
+const char *const *config_default_names(void);
 
 /*
  * Loads a file. Relative paths in it are taken from the file's folder unless `cwd` is set in it (then scripts
- * and log files from there). 0 and the apps, or -EINVAL with the lines in the report; then `out` is empty.
+ * and log files from there). JavaScript is evaluated by node, for at most 10 s. 0 and the apps, or -EINVAL
+ * with the lines in the report; then `out` is empty. A report may be used for several calls: lines are added.
  */
 int config_load_file(const struct config_ctx *ctx, const char *path, struct app_list *out,
                      struct config_report *report);
+
+/* The same from text; relative paths are taken from ctx->cwd. For CONFIG_JS the text is a CommonJS module. */
 int config_load_text(const struct config_ctx *ctx, const char *name, const char *text, size_t len,
-                     bool is_json, struct app_list *out, struct config_report *report);
+                     enum config_format format, struct app_list *out, struct config_report *report);
+
+/*
+ * The same from a descriptor, read to its end (it blocks) whatever its size up to 16 MiB; the language is
+ * told by the content. `name` stands before the messages, such as "stdin". The descriptor stays open.
+ */
+int config_load_fd(const struct config_ctx *ctx, const char *name, int fd, struct app_list *out,
+                   struct config_report *report);
 
 /*
  * Completes an app that has script, args and flags set from the command line: kind of script, interpreter,

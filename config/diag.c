@@ -7,6 +7,7 @@
 
 #include "common/mem.h"
 #include "config/config.h"
+#include "config/tree_path.h"
 
 /* A generated file with one mistake in each of 10,000 apps should not scroll the reason off the screen. */
 #define DIAG_ERRORS_MAX   200
@@ -70,12 +71,28 @@ static void defuse(char *s)
     }
 }
 
-static void put_line(struct buf *out, const char *file, const struct diag_entry *entry)
+/* "file: apps[0].name: message". Messages begin with their key, which need not be said twice. */
+static char *line_with_path(const struct diag *d, const struct diag_entry *entry)
 {
-    _cleanup_free_ char *line = entry->line
-                                    ? xasprintf("%s:%u:%u: %s", file, entry->line, entry->col, entry->msg)
-                                    : xasprintf("%s: %s", file, entry->msg);
+    const char *last, *msg = entry->msg;
+    _cleanup_free_ char *path = tree_path(d->numbered, entry->line, &last);
+    size_t len = last ? strlen(last) : 0;
 
+    if (len && strncmp(msg, last, len) == 0 && strncmp(msg + len, ": ", 2) == 0)
+        msg += len + 2;
+    return xasprintf("%s: %s%s%s", d->file, path, *path ? ": " : "", msg);
+}
+
+static void put_line(struct buf *out, const struct diag *d, const struct diag_entry *entry)
+{
+    _cleanup_free_ char *line = NULL;
+
+    if (entry->line && d->numbered)
+        line = line_with_path(d, entry);
+    else if (entry->line && entry->col)
+        line = xasprintf("%s:%u:%u: %s", d->file, entry->line, entry->col, entry->msg);
+    else
+        line = xasprintf("%s: %s", d->file, entry->msg);
     defuse(line);
     buf_printf(out, "%s\n", line);
 }
@@ -90,7 +107,7 @@ static void drop_repeats(struct diag *d)
         const struct diag_entry *last = kept ? &d->v[kept - 1] : NULL, *this = &d->v[i];
 
         if (last && last->line && last->line == this->line && last->col == this->col &&
-            strcmp(last->msg, this->msg) == 0) {
+            (last->sealed || strcmp(last->msg, this->msg) == 0)) {
             d->n_errors -= !this->warning;
             free(this->msg);
         } else {
@@ -106,7 +123,7 @@ void diag_flush(struct diag *d, struct config_report *report)
         qsort(d->v, d->n, sizeof(*d->v), by_place);
     drop_repeats(d);
     for (size_t i = 0; i < d->n; i++) {
-        put_line(d->v[i].warning ? &report->warnings : &report->errors, d->file, &d->v[i]);
+        put_line(d->v[i].warning ? &report->warnings : &report->errors, d, &d->v[i]);
         free(d->v[i].msg);
     }
     if (d->suppressed)
@@ -115,6 +132,34 @@ void diag_flush(struct diag *d, struct config_report *report)
     report->n_warnings += (unsigned)d->n - d->n_errors;
     free(d->v);
     *d = (struct diag){.file = d->file};
+}
+
+void diag_seal(struct diag *d)
+{
+    if (d->n)
+        d->v[d->n - 1].sealed = true;
+}
+
+void diag_clear(struct diag *d)
+{
+    for (size_t i = 0; i < d->n; i++)
+        free(d->v[i].msg);
+    free(d->v);
+    *d = (struct diag){.file = d->file};
+}
+
+void diag_drop_places(struct diag *d)
+{
+    for (size_t i = 0; i < d->n; i++)
+        d->v[i].line = d->v[i].col = 0;
+}
+
+const char *diag_in_line(const struct diag *d, unsigned line, char out[IN_LINE_MAX])
+{
+    out[0] = '\0';
+    if (!d->numbered)
+        snprintf(out, IN_LINE_MAX, " in line %u", line);
+    return out;
 }
 
 const char *diag_quote(char out[QUOTE_MAX], const char *text)

@@ -17,6 +17,7 @@ struct reader {
     struct tree *tree;
     struct diag *diag;
     bool keys_ok;
+    bool syntax; /* the text is no JSON, but it may be something else */
 };
 
 static struct tree_node *read_value(struct reader *r, unsigned depth);
@@ -44,13 +45,20 @@ static void advance(struct reader *r)
     }
 }
 
-static void *fail(struct reader *r, const char *what)
+/* JSON, but not as a config may have it. */
+static void *refuse(struct reader *r, const char *what)
 {
     if (more(r))
         diag_error(r->diag, r->line, r->col, "JSON: %s", what);
     else
         diag_error(r->diag, r->line, r->col, "JSON: the file ends here, %s", what);
     return NULL;
+}
+
+static void *fail(struct reader *r, const char *what)
+{
+    r->syntax = true;
+    return refuse(r, what);
 }
 
 static bool skip_comment(struct reader *r)
@@ -143,17 +151,17 @@ static bool read_unicode(struct reader *r, struct buf *out)
     if (high < 0)
         return fail(r, "\\u needs four hexadecimal digits");
     if (high == 0)
-        return fail(r, "a NUL character is not allowed in a value");
+        return refuse(r, "a NUL character is not allowed in a value");
     if (high >= 0xdc00 && high < 0xe000)
-        return fail(r, "half a surrogate pair before this");
+        return refuse(r, "half a surrogate pair before this");
     if (high >= 0xd800 && high < 0xdc00) {
         if (r->end - r->p < 6 || r->p[0] != '\\' || r->p[1] != 'u')
-            return fail(r, "half a surrogate pair before this");
+            return refuse(r, "half a surrogate pair before this");
         advance(r);
         advance(r);
         low = hex4(r);
         if (low < 0xdc00 || low >= 0xe000)
-            return fail(r, "half a surrogate pair before this");
+            return refuse(r, "half a surrogate pair before this");
         put_utf8(out, 0x10000u + (((unsigned)high - 0xd800u) << 10) + ((unsigned)low - 0xdc00u));
         return true;
     }
@@ -175,7 +183,7 @@ static bool read_escape(struct reader *r, struct buf *out)
     }
     at = c ? strchr(from, c) : NULL;
     if (!at)
-        return fail(r, "unknown escape after \"\\\"");
+        return refuse(r, "unknown escape after \"\\\"");
     buf_putc(out, to[at - from]);
     advance(r);
     return true;
@@ -198,9 +206,10 @@ static const char *read_string(struct reader *r)
             ok = read_escape(r, &out);
         } else if (c == '\n' || c == '\r') {
             diag_error(r->diag, line, col, "JSON: this text has no closing quote in its line");
+            r->syntax = true;
             ok = false;
         } else if (c < 0x20 && c != '\t') {
-            ok = fail(r, "a control character must be written as \\u....");
+            ok = refuse(r, "a control character must be written as \\u....");
         } else {
             advance(r);
             buf_append(&out, run, 1);
@@ -271,7 +280,7 @@ static struct tree_node *read_number(struct reader *r)
         return NULL;
     }
     n->text = tree_text(r->tree, start, (size_t)(r->p - start));
-    return n->text ? n : fail(r, "too much text in one config");
+    return n->text ? n : refuse(r, "too much text in one config");
 }
 
 static struct tree_node *read_word(struct reader *r)
@@ -345,7 +354,7 @@ static struct tree_node *read_container(struct reader *r, unsigned depth)
     struct tree_node *n, *item;
 
     if (depth > TREE_DEPTH_MAX)
-        return fail(r, "nested too deep");
+        return refuse(r, "nested too deep");
     n = new_node(r, close == '}' ? TREE_MAP : TREE_LIST);
     if (!n)
         return NULL;
@@ -421,20 +430,20 @@ int json_read(struct tree *t, const char *text, size_t len, struct diag *d)
     }
     if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
         r.p += 3;
-    if (!check_bytes(&r) || !skip_space(&r))
+    if (!check_bytes(&r))
         return -EINVAL;
+    if (!skip_space(&r))
+        return r.syntax ? -EBADMSG : -EINVAL;
     if (!more(&r)) {
         diag_error(d, 1, 1, "the config is empty");
         return -EINVAL;
     }
     root = read_value(&r, 1);
-    if (!root || !skip_space(&r))
-        return -EINVAL;
-    if (more(&r)) {
+    if (root && skip_space(&r) && more(&r))
         fail(&r, "expected nothing after the closing bracket");
-        return -EINVAL;
-    }
-    if (!r.keys_ok)
+    if (r.syntax)
+        return -EBADMSG;
+    if (!root || more(&r) || !r.keys_ok)
         return -EINVAL;
     t->root = root;
     return 0;

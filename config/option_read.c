@@ -8,6 +8,7 @@
 #include "common/err.h"
 #include "common/mem.h"
 #include "config/values.h"
+#include "config/yaml_scalar.h"
 
 #define KIND(k) (1u << (k))
 #define TEXTS   (KIND(TREE_STRING) | KIND(TREE_INT) | KIND(TREE_FLOAT)) /* `name: 1.10` is meant as text */
@@ -261,13 +262,22 @@ static bool read_code_list(const struct option_row *o, struct app_spec *s, const
     return true;
 }
 
+/* `autorestart: ${AUTO}` is a text to the reader of the file, but what it becomes may be more. */
+static bool takes(enum opt_type type, const struct tree_node *value)
+{
+    unsigned kinds = types[type].kinds;
+
+    return (kinds & KIND(value->kind)) ||
+           (value->substituted && (kinds & KIND(yaml_scalar_kind(value->text))));
+}
+
 bool option_read(const struct option_row *o, struct app_spec *s, const struct tree_node *value,
                  struct diag *d)
 {
     struct err e = {0};
     int r;
 
-    if (!(types[o->type].kinds & KIND(value->kind))) {
+    if (!takes(o->type, value)) {
         wrong_kind(o, value->key, value, d);
         return false;
     }

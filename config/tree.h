@@ -31,8 +31,9 @@ struct tree_node {
     struct tree_node *next; /* sibling */
     const char *key;        /* set when the parent is a map */
     unsigned key_line, key_col;
-    bool key_merge; /* a plain `<<` of YAML */
-    bool anchored;  /* it, or something in it, has a YAML anchor */
+    bool key_merge;   /* a plain `<<` of YAML */
+    bool anchored;    /* it, or something in it, has a YAML anchor */
+    bool substituted; /* a text with variables in it: what it means depends on where it stands */
 };
 
 struct tree_chunk;
@@ -70,6 +71,7 @@ void tree_to_json_text(const struct tree_node *n, struct buf *out);
 
 /*
  * Readers: 0 with t->root set, or -EINVAL with the errors in `d`. `text` need not be NUL-terminated.
+ * json_read gives -EBADMSG for what is not JSON at all, so that the caller may try it as another language.
  */
 int yaml_read(struct tree *t, const char *text, size_t len, struct diag *d);
 int json_read(struct tree *t, const char *text, size_t len, struct diag *d);

@@ -11,7 +11,7 @@
 #include <uv.h>
 
 #include "common/buf.h"
-#include "daemon/log_date.h"
+#include "common/log_date.h"
 #include "daemon/log_db.h"
 #include "daemon/log_file.h"
 #include "daemon/logs.h"

@@ -1,7 +1,7 @@
 /*
  * Every file in tests/configs/bad is a config with mistakes. Its first line tells, in a comment, all errors
  * that must be reported: "expect: line:col: part of the message | line:col: ...", in this order and no
- * others.
+ * others. In JavaScript the place is a way such as apps[0].name, or it is left out with its colon.
  */
 #include "unit.h"
 
@@ -28,9 +28,11 @@ static unsigned check_line(const char *name, const char *expected, char **errors
     }
     place = strstr(line, name);
     place = place ? place + strlen(name) + 1 : line;
+    place += *place == ' ';
     colon = strstr(expected, ": ");
-    assert_non_null(colon);
-    if (strncmp(place, expected, (size_t)(colon + 2 - expected)) == 0 && strstr(place, colon + 2))
+    if (!colon && strstr(place, expected))
+        return 0;
+    if (colon && strncmp(place, expected, (size_t)(colon + 2 - expected)) == 0 && strstr(place, colon + 2))
         return 0;
     print_error("%s: expected: %s\n%*s  got: %s\n", name, expected, (int)strlen(name), "", place);
     return 1;
@@ -51,7 +53,8 @@ static unsigned check_file(const char *folder, const char *name)
     expect += strlen("expect: ");
     *strchr(expect, '\n') = '\0';
 
-    assert_int_equal(config_load_file(&ctx, path, &apps, &report), -22);
+    if (config_load_file(&ctx, path, &apps, &report) != -22)
+        fail_msg("%s: no error", name);
     assert_int_equal(apps.n, 0);
     assert_null(apps.v);
     errors = report.errors.data;

@@ -27,7 +27,8 @@ static struct loaded load_in(const char *cwd, const char *env_name, const char *
     struct config_ctx ctx = {.cwd = cwd, .environ = environment, .env_name = env_name};
     struct loaded l = {0};
 
-    if (config_load_text(&ctx, "f", text, strlen(text), json, &l.apps, &l.report) < 0)
+    if (config_load_text(&ctx, "f", text, strlen(text), json ? CONFIG_JSON : CONFIG_YAML, &l.apps,
+                         &l.report) < 0)
         fail_msg("%s", l.report.errors.data);
     return l;
 }
@@ -175,6 +176,54 @@ static void test_environment(void **state)
     loaded_deinit(&l);
 }
 
+/* In values of apps, whatever type they are of; nowhere else, and once. */
+static void test_variables(void **state)
+{
+    static const char text[] =
+        "deploy: {post: \"${NOWHERE}\"}\n"
+        "x-base: &base {A: \"${SHELL_VAR}/a\", \"${KEY}\": k}\n"
+        "apps:\n"
+        "- script: /bin/sh\n"
+        "  name: ${NAME:-web}-${SHELL_VAR}\n"
+        "  x-note: ${NOWHERE}\n"
+        "  args: -c 'echo $$HOME $HOME $${HOME} 5$'\n"
+        "  max_restarts: ${LIMIT:-7}\n"
+        "  autorestart: ${NOPE:-false}\n"
+        "  kill_timeout: \"${NOPE:-2s}\"\n"
+        "  stop_exit_codes: [\"${NOPE:-3}\"]\n"
+        "  env: {<<: *base, EMPTY: \"${EMPTY}\", FILLED: \"${EMPTY:-x}\", NONE: \"${NOPE:-}\", TWICE: "
+        "\"${DOLLARS}\"}\n"
+        "  env_other: {B: \"${NOWHERE}\"}\n";
+    char *vars[] = {"PATH=/bin", "SHELL_VAR=shell", "EMPTY=", "DOLLARS=${SHELL_VAR} $$", NULL};
+    struct config_ctx ctx = {.cwd = "/", .environ = vars};
+    struct loaded l = {0};
+    const struct app_spec *s;
+
+    (void)state;
+    if (config_load_text(&ctx, "f", text, strlen(text), CONFIG_YAML, &l.apps, &l.report) < 0)
+        fail_msg("%s", l.report.errors.data);
+    s = l.apps.v[0];
+    assert_string_equal(s->name, "web-shell");
+    assert_string_equal(s->args[1], "echo $HOME $HOME ${HOME} 5$");
+    assert_int_equal(s->max_restarts, 7);
+    assert_false(s->autorestart);
+    assert_int_equal(s->kill_timeout, 2000);
+    assert_int_equal(s->stop_exit_codes.v[0], 3);
+    assert_string_equal(env_get(s->env, "A"), "shell/a");
+    assert_string_equal(env_get(s->env, "${KEY}"), "k");
+    assert_string_equal(env_get(s->env, "EMPTY"), "");
+    assert_string_equal(env_get(s->env, "FILLED"), "x");
+    assert_string_equal(env_get(s->env, "NONE"), "");
+    assert_string_equal(env_get(s->env, "TWICE"), "${SHELL_VAR} $$");
+    loaded_deinit(&l);
+
+    /* Once it is chosen, it must be complete. */
+    ctx.env_name = "other";
+    assert_int_equal(config_load_text(&ctx, "f", text, strlen(text), CONFIG_YAML, &l.apps, &l.report), -22);
+    assert_non_null(strstr(l.report.errors.data, "f:13:18: B: the variable NOWHERE is not set"));
+    config_report_free(&l.report);
+}
+
 static void test_warnings(void **state)
 {
     struct loaded l = load("deploy: {}\n"
@@ -287,7 +336,7 @@ static void test_error_lines(void **state)
     struct config_report report = {0};
 
     (void)state;
-    assert_int_equal(config_load_text(&ctx, "f", text, strlen(text), false, &apps, &report), -22);
+    assert_int_equal(config_load_text(&ctx, "f", text, strlen(text), CONFIG_YAML, &apps, &report), -22);
     assert_string_equal(report.errors.data,
                         "f:1:21: unknown key \"a?[31m\"\n"
                         "f:3:3: expected an app (a mapping with \"script\"), found the number 5\n"
@@ -303,7 +352,15 @@ static void test_file_names(void **state)
     assert_true(config_is_file_name("eco.yaml"));
     assert_true(config_is_file_name("a/b/eco.yml"));
     assert_true(config_is_file_name("/x.json"));
+    assert_true(config_is_file_name("ecosystem.config.js"));
+    assert_true(config_is_file_name("/srv/api.config.cjs"));
+    assert_true(config_is_file_name("a.b.config.mjs"));
     assert_false(config_is_file_name("x.json.js"));
+    assert_false(config_is_file_name("config.js"));
+    assert_false(config_is_file_name(".config.js"));
+    assert_false(config_is_file_name("a.config.json/server.js"));
+    assert_false(config_is_file_name("a.config.js.bak"));
+    assert_false(config_is_file_name("a.yml.sh"));
     assert_false(config_is_file_name(".yaml"));
     assert_false(config_is_file_name("dir/.json"));
     assert_false(config_is_file_name("yaml"));
@@ -333,11 +390,17 @@ static void test_passes_the_daemon(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shapes),        cmocka_unit_test(test_keys),
-        cmocka_unit_test(test_instances),     cmocka_unit_test(test_environment),
-        cmocka_unit_test(test_warnings),      cmocka_unit_test(test_file),
-        cmocka_unit_test(test_log_file_true), cmocka_unit_test(test_error_lines),
-        cmocka_unit_test(test_file_names),    cmocka_unit_test(test_passes_the_daemon),
+        cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_instances),
+        cmocka_unit_test(test_environment),
+        cmocka_unit_test(test_variables),
+        cmocka_unit_test(test_warnings),
+        cmocka_unit_test(test_file),
+        cmocka_unit_test(test_log_file_true),
+        cmocka_unit_test(test_error_lines),
+        cmocka_unit_test(test_file_names),
+        cmocka_unit_test(test_passes_the_daemon),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,2 @@
+// expect: node ended with exit code 3 before this config had given its apps
+process.exit(3);

@@ -1,0 +1,2 @@
+// expect: TypeError: it exports a function
+module.exports = () => ({ apps: [] });

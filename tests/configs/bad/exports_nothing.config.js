@@ -1,0 +1,1 @@
+// expect: expected "apps:" with a list of apps

@@ -1,0 +1,2 @@
+// expect: it threw 'no settings'
+throw 'no settings';
