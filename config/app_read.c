@@ -21,6 +21,7 @@ struct reader {
     const struct tree_node **given; /* one a row of the option table: the value that the file has for it */
     const struct tree_node *env_chosen; /* env_<name> of --env */
     struct app_spec *spec;
+    char *plain_name;
 };
 
 static const struct tree_node *given(const struct reader *r, const char *name)
@@ -48,13 +49,18 @@ static void read_option(struct reader *r, const struct option_row *o, const stru
     option_read(o, r->spec, value, r->diag);
 }
 
+static bool is_off(const struct tree_node *value)
+{
+    return value->kind == TREE_BOOL && (value->text[0] | 0x20) == 'f';
+}
+
 static void read_foreign(struct reader *r, const struct foreign_key *f, const struct tree_node *value)
 {
     const struct option_row row = {.name = f->name, .type = f->type, .store = STORE_NONE, .max = INT64_MAX};
 
     if (f->why)
         diag_warn(r->diag, value->key_line, value->key_col, "%s: ignored, %s", value->key, f->why);
-    else if (option_read(&row, r->spec, value, r->diag))
+    else if (option_read(&row, r->spec, value, r->diag) && !is_off(value))
         diag_warn(r->diag, value->key_line, value->key_col, "%s: has no effect yet", value->key);
 }
 
@@ -120,6 +126,7 @@ static void build_env(struct reader *r)
 
     strv_free(r->spec->env);
     r->spec->env = env_inherit(r->source->ctx->environ);
+    env_filter(r->spec->env, r->spec->filter_env);
     if (file && tree_is_scalar(file))
         read_env_file(r, file);
     if (env && env->kind == TREE_MAP)
@@ -141,15 +148,24 @@ static void report_problem(void *arg, const char *key, const char *msg)
     diag_error(r->diag, at->line, at->col, "%s", msg);
 }
 
+static bool is_on(const struct tree_node *value)
+{
+    return value && tree_is_scalar(value) && (value->text[0] | 0x20) == 't';
+}
+
 static void complete(struct reader *r)
 {
     const struct tree_node *script = given(r, "script"), *log = given(r, "log_file"),
-                           *name = given(r, "name");
+                           *name = given(r, "name"), *prefix = given(r, "name_prefix"),
+                           *suffix = given(r, "append_env_to_name");
     const struct tree_node *mode = given(r, "exec_mode");
     struct resolve resolve = {
         .spec = r->spec,
+        .environ = r->source->ctx->environ,
+        .name_prefix = prefix && tree_is_scalar(prefix) ? prefix->text : NULL,
+        .name_suffix = is_on(suffix) ? r->source->ctx->env_name : NULL,
         .instances_given = given(r, "instances") != NULL,
-        .log_file_default = log && log->kind == TREE_BOOL && (log->text[0] | 0x20) == 't',
+        .log_file_default = log && log->kind == TREE_BOOL && is_on(log),
         .problem = report_problem,
         .arg = r,
     };
@@ -174,12 +190,13 @@ static void complete(struct reader *r)
     }
     resolve.word = script->text;
     resolve_app(&resolve);
+    r->plain_name = resolve.plain_name;
     if (mode && strcmp(r->spec->exec_mode, "cluster") == 0)
         diag_warn(r->diag, mode->line, mode->col,
                   "%s: cluster has no effect yet, the instances run as separate processes", mode->key);
 }
 
-struct app_spec *app_read(struct app_source *source, const struct tree_node *map)
+struct app_spec *app_read(struct app_source *source, const struct tree_node *map, char **plain_name)
 {
     struct reader r = {.source = source, .diag = source->diag, .map = map, .spec = app_spec_new()};
     unsigned before = source->diag->n_errors + source->diag->suppressed;
@@ -191,8 +208,11 @@ struct app_spec *app_read(struct app_source *source, const struct tree_node *map
         read_key(&r, value);
     complete(&r);
     free(r.given);
-    if (source->diag->n_errors + source->diag->suppressed == before)
+    if (source->diag->n_errors + source->diag->suppressed == before) {
+        *plain_name = r.plain_name;
         return r.spec;
+    }
+    free(r.plain_name);
     app_spec_free(r.spec);
     return NULL;
 }

@@ -14,7 +14,10 @@ struct app_source {
     bool env_name_seen; /* set once an app has the env_<name> that was asked for */
 };
 
-/* The resolved app, or NULL after errors in source->diag. */
-struct app_spec *app_read(struct app_source *source, const struct tree_node *map);
+/*
+ * The resolved app, or NULL after errors in source->diag. `plain_name` is set with it, for free(): the name
+ * without what name_prefix and append_env_to_name add.
+ */
+struct app_spec *app_read(struct app_source *source, const struct tree_node *map, char **plain_name);
 
 #endif

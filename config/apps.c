@@ -66,15 +66,18 @@ static void read_one(struct app_source *source, const struct tree_node *node, st
 {
     char shown[QUOTE_MAX + 16];
     struct app_spec *spec;
+    char *plain_name;
 
     if (node->kind != TREE_MAP) {
         diag_error(source->diag, node->line, node->col,
                    "expected an app (a mapping with \"script\"), found %s", tree_describe(node, shown));
         return;
     }
-    spec = app_read(source, node);
+    spec = app_read(source, node, &plain_name);
     if (!spec)
         return;
+    out->names = xrealloc(out->names, (out->n + 1) * sizeof(char *));
+    out->names[out->n] = plain_name;
     out->v = xrealloc(out->v, (out->n + 1) * sizeof(void *));
     out->v[out->n++] = spec;
 }

@@ -21,6 +21,7 @@ struct config_ctx {
 
 struct app_list {
     struct app_spec **v;
+    char **names; /* what --only names: v[i]->name without name_prefix and --env; NULL = the same as there */
     size_t n;
 };
 void app_list_free(struct app_list *l);

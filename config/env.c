@@ -58,6 +58,31 @@ void env_unset(char **env, const char *name)
         *keep = NULL;
 }
 
+static bool is_filtered(const char *entry, char *const *items)
+{
+    _cleanup_free_ char *name = xstrndup(entry, strcspn(entry, "="));
+
+    for (; *items; items++)
+        if (strstr(name, *items))
+            return true;
+    return false;
+}
+
+void env_filter(char **env, char *const *items)
+{
+    char **keep = env;
+
+    if (!env || !items || !*items)
+        return;
+    for (; *env; env++) {
+        if (is_filtered(*env, items))
+            free(*env);
+        else
+            *keep++ = *env;
+    }
+    *keep = NULL;
+}
+
 bool env_is_callers_own(const char *name, size_t len)
 {
     static const char *const own[] = {

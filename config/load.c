@@ -18,6 +18,9 @@ void app_list_free(struct app_list *l)
 {
     for (size_t i = 0; i < l->n; i++)
         app_spec_free(l->v[i]);
+    for (size_t i = 0; l->names && i < l->n; i++)
+        free(l->names[i]);
+    free(l->names);
     free(l->v);
     *l = (struct app_list){0};
 }

@@ -33,6 +33,11 @@ static const struct {
     [OPT_LOG_PATH] = {TEXTS, "a path"},
     [OPT_USER] = {NUMBERS, "a name or a number"},
     [OPT_PORT] = {NUMBERS, "a port number"},
+    [OPT_FILTER] = {KIND(TREE_BOOL) | KIND(TREE_STRING) | KIND(TREE_LIST), "true, text or a list of texts"},
+    [OPT_WATCH] = {KIND(TREE_BOOL) | KIND(TREE_STRING) | KIND(TREE_LIST),
+                   "true, false, a path or a list of paths"},
+    [OPT_CRON] = {TEXTS | KIND(TREE_BOOL), "a time of 5 or 6 fields such as \"0 4 * * *\", or 0 for none"},
+    [OPT_MAP] = {KIND(TREE_MAP), "a mapping"},
     [OPT_ENV] = {KIND(TREE_MAP), "a mapping of variables"},
     [OPT_ANY] = {~0u, "anything"},
 };
@@ -159,6 +164,41 @@ static int set_exit_codes(const struct option_row *o, struct app_spec *s, const 
     return r;
 }
 
+static int set_filter(const struct option_row *o, struct app_spec *s, const char *text)
+{
+    _cleanup_free_ char *copy = xstrdup(text);
+    char **items = NULL, *rest = copy, *item, ***field = option_field(o, s);
+
+    if (strcasecmp(text, "true") == 0) {
+        strv_push(&items, xstrdup("")); /* contained in every name */
+    } else if (strcasecmp(text, "false") != 0) {
+        while ((item = strsep(&rest, ", \t\n")) != NULL)
+            if (*item)
+                strv_push(&items, xstrdup(item));
+        if (!items)
+            return -EDOM;
+    }
+    strv_free(*field);
+    *field = items ? items : strv_dup(NULL);
+    return 0;
+}
+
+/* Fields are counted only: what they mean is the matter of who acts on them. */
+static int check_cron(const char *text)
+{
+    size_t fields = 0;
+
+    if (strcmp(text, "0") == 0 || strcasecmp(text, "false") == 0)
+        return 0;
+    if (text[0] == '@' && text[1])
+        return 0;
+    for (text += strspn(text, " \t"); *text; text += strspn(text, " \t")) {
+        text += strcspn(text, " \t");
+        fields++;
+    }
+    return fields == 5 || fields == 6 ? 0 : -EDOM;
+}
+
 /* 0, -EINVAL with a message, or -EDOM without one when the text is not of the type. */
 static int set_text(const struct option_row *o, struct app_spec *s, const char *text, struct err *e)
 {
@@ -188,8 +228,15 @@ static int set_text(const struct option_row *o, struct app_spec *s, const char *
         return set_words(o, s, text, e);
     case OPT_EXIT_CODES:
         return set_exit_codes(o, s, text, e);
+    case OPT_FILTER:
+        return set_filter(o, s, text);
+    case OPT_CRON:
+        return check_cron(text);
+    case OPT_WATCH:
+        return *text ? 0 : err_set(e, -EINVAL, "must not be empty");
     case OPT_ANY:
         return 0;
+    case OPT_MAP:
     case OPT_ENV:
     case OPT_TYPE_COUNT:
         break;
@@ -229,7 +276,16 @@ static bool read_word_list(const struct option_row *o, struct app_spec *s, const
             strv_free(words);
             return false;
         }
+        if (!*item->text && o->type != OPT_WORDS) {
+            diag_error(d, item->line, item->col, "%s: must not hold an empty text", list->key);
+            strv_free(words);
+            return false;
+        }
         words[n++] = xstrdup(item->text);
+    }
+    if (o->store == STORE_NONE) {
+        strv_free(words);
+        return true;
     }
     strv_free(*(char ***)option_field(o, s));
     *(char ***)option_field(o, s) = words;
@@ -281,10 +337,10 @@ bool option_read(const struct option_row *o, struct app_spec *s, const struct tr
         wrong_kind(o, value->key, value, d);
         return false;
     }
-    if (o->type == OPT_ENV || o->type == OPT_ANY)
+    if (o->type == OPT_ENV || o->type == OPT_MAP || o->type == OPT_ANY)
         return true;
     if (value->kind == TREE_LIST)
-        return o->type == OPT_WORDS ? read_word_list(o, s, value, d) : read_code_list(o, s, value, d);
+        return o->type == OPT_EXIT_CODES ? read_code_list(o, s, value, d) : read_word_list(o, s, value, d);
     r = set_text(o, s, value->text, &e);
     if (r == -EDOM || (r < 0 && o->type == OPT_ENUM))
         wrong_kind(o, value->key, value, d);

@@ -29,7 +29,11 @@ enum opt_type {
     OPT_LOG_PATH,   /* the same; "/dev/null" and "NULL" switch the file off */
     OPT_USER,       /* name or number */
     OPT_PORT,
-    OPT_ENV, /* a mapping of variables */
+    OPT_ENV,    /* a mapping of variables */
+    OPT_FILTER, /* true for everything, or texts */
+    OPT_WATCH,  /* a boolean, a path or paths */
+    OPT_CRON,
+    OPT_MAP, /* a mapping that is not looked into */
     OPT_ANY, /* not looked at */
     OPT_TYPE_COUNT
 };
@@ -61,6 +65,7 @@ struct option_row {
     /* Strings: what must hold beside type and length; NULL = nothing more. */
     int (*check)(const char *text, struct err *e);
     enum opt_needs needs;
+    bool local;       /* the daemon never sees it */
     bool required;    /* an app without it is refused once it is resolved */
     const char *help; /* one sentence */
 };

@@ -128,6 +128,19 @@ static enum found find_script(struct resolve *r)
     return FOUND_NOTHING;
 }
 
+static void add_source_maps(struct app_spec *s)
+{
+    static const char flag[] = "--enable-source-maps";
+    const char *slash = strrchr(s->interpreter, '/');
+
+    if (!s->source_map_support || strcmp(slash ? slash + 1 : s->interpreter, "node") != 0)
+        return;
+    for (char **arg = s->interpreter_args; *arg; arg++)
+        if (strcmp(*arg, flag) == 0)
+            return;
+    strv_push(&s->interpreter_args, xstrdup(flag));
+}
+
 static void resolve_interpreter(struct resolve *r, bool on_path)
 {
     struct app_spec *s = r->spec;
@@ -144,6 +157,8 @@ static void resolve_interpreter(struct resolve *r, bool on_path)
         problem(r, "script", "\"%.400s\" is empty", s->script);
     else if (interpreter_choose(s, &info, on_path, &e) < 0)
         problem(r, given && !none ? "exec_interpreter" : "script", "%s", e.msg);
+    else
+        add_source_maps(s);
     script_info_deinit(&info);
 }
 
@@ -285,9 +300,71 @@ static void resolve_user(struct resolve *r)
     }
 }
 
+static void decorate_name(struct resolve *r)
+{
+    struct app_spec *s = r->spec;
+    size_t len = r->name_prefix ? strlen(r->name_prefix) : 0;
+
+    r->plain_name = xstrdup(s->name);
+    if (r->name_suffix)
+        replace(&s->name, xasprintf("%s-%s", s->name, r->name_suffix));
+    if (len && !(strncmp(s->name, r->name_prefix, len) == 0 && s->name[len] == ':'))
+        replace(&s->name, xasprintf("%s:%s", r->name_prefix, s->name));
+}
+
+/*
+ * An app that inherits nothing is looked up with the caller's eyes all the same: which node, and whose "~".
+ * Says which variables take_back is to remove.
+ */
+enum { LENT_PATH = 1, LENT_HOME = 2 };
+
+static unsigned lend_variables(struct resolve *r)
+{
+    static const char *const names[] = {"PATH", "HOME"};
+    unsigned lent = 0;
+
+    for (unsigned i = 0; i < ARRAY_LEN(names); i++) {
+        const char *value = env_get(r->environ, names[i]);
+
+        if (!value || env_get(r->spec->env, names[i]))
+            continue;
+        env_set(&r->spec->env, names[i], value);
+        lent |= 1u << i;
+    }
+    return lent;
+}
+
+static void take_back(struct resolve *r, unsigned lent)
+{
+    struct app_spec *s = r->spec;
+
+    if (lent & LENT_PATH) {
+        /* Without a PATH of its own the app could not find it at its next start. */
+        if (s->interpreter && strcmp(s->interpreter, INTERPRETER_NONE) != 0) {
+            char *path = path_find_program(s->env, s->cwd, s->interpreter);
+
+            if (path)
+                replace(&s->interpreter, path);
+        }
+        env_unset(s->env, "PATH");
+    }
+    if (lent & LENT_HOME)
+        env_unset(s->env, "HOME");
+}
+
+static void check_increment(struct resolve *r)
+{
+    const char *name = r->spec->increment_var, *base = name ? env_get(r->spec->env, name) : NULL;
+    int64_t n;
+
+    if (base && !value_int(base, &n))
+        problem(r, "increment_var", "increment_var: %.100s is \"%.100s\", not a whole number", name, base);
+}
+
 bool resolve_app(struct resolve *r)
 {
     struct app_spec *s = r->spec;
+    unsigned lent = lend_variables(r);
     enum found found = find_script(r);
     struct err e;
 
@@ -295,8 +372,11 @@ bool resolve_app(struct resolve *r)
         resolve_interpreter(r, found == FOUND_ON_PATH);
     if (!s->name)
         s->name = default_name(r->word, found);
+    decorate_name(r);
     resolve_instances(s);
     resolve_logs(r);
+    take_back(r, lent);
+    check_increment(r);
     resolve_user(r);
     if (r->n_problems == 0 && app_spec_validate(s, &e) < 0)
         problem(r, "script", "%s", e.msg);

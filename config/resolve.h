@@ -7,9 +7,13 @@
 #include "config/config.h"
 
 struct resolve {
-    struct app_spec *spec; /* cwd is set (resolve_cwd) and env is complete */
-    const char *word;      /* the script as it was written */
-    const char *second;    /* where else a relative script may be, after cwd; NULL = nowhere */
+    struct app_spec *spec;   /* cwd is set (resolve_cwd) and env is complete */
+    const char *word;        /* the script as it was written */
+    const char *second;      /* where else a relative script may be, after cwd; NULL = nowhere */
+    char *const *environ;    /* the caller's environment */
+    const char *name_prefix; /* what config and --env put around the name; NULL = nothing */
+    const char *name_suffix;
+    char *plain_name; /* set by resolve_app: the name without these; the caller frees */
     bool instances_given;
     bool log_file_default; /* log_file: true */
 

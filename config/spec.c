@@ -186,7 +186,7 @@ json_t *app_spec_to_json(const struct app_spec *s)
     json_t *object = json_object();
 
     for (size_t i = 0; i < n; i++) {
-        json_t *value = field_to_json(&rows[i], s);
+        json_t *value = rows[i].local ? NULL : field_to_json(&rows[i], s);
 
         if (value)
             json_object_set_new(object, rows[i].name, value);
@@ -308,7 +308,10 @@ static int fields_from_json(struct app_spec *s, const json_t *j, struct err *e)
         o = option_by_name(key);
         if (!o)
             return err_set(e, -EINVAL, "unknown key \"%.100s\"", key);
-        r = field_from_json(o, s, value, e);
+        if (o->local)
+            r = err_set(e, -EINVAL, "this key is for config files only");
+        else
+            r = field_from_json(o, s, value, e);
         if (r < 0)
             return err_wrap(e, "%s", o->name), r;
     }

@@ -57,7 +57,13 @@ struct app_spec {
     char *pid_file;
 
     char *instance_var;
-    char *uid, *gid; /* as given (name or number), NULL = the daemon's own */
+    char *increment_var; /* variable to which an instance adds its number; NULL = none */
+    char **filter_env;   /* what may not be in the name of an inherited variable; "" keeps out all of them */
+    char *uid, *gid;     /* as given (name or number), NULL = the daemon's own */
+
+    /* For the client alone: not in the wire and storage form. */
+    bool force;              /* start a second app of this name */
+    bool source_map_support; /* acts through interpreter_args */
 };
 
 struct app_spec *app_spec_new(void); /* with the defaults of the option table */
@@ -78,6 +84,9 @@ struct app_spec *app_spec_from_json(const json_t *j, struct err *e);
 const char *env_get(char *const *env, const char *name); /* NULL when unset */
 void env_set(char ***env, const char *name, const char *value);
 void env_unset(char **env, const char *name);
+
+/* Drops the variables whose name contains one of the items of a spec's filter_env. NULL drops none. */
+void env_filter(char **env, char *const *items);
 
 /* Is this a name whose value is not shown (KEY, TOKEN, SECRET, PASSWORD, ...)? */
 bool env_name_is_secret(const char *name);

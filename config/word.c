@@ -2,6 +2,7 @@
 #include "config/config.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/err.h"
@@ -26,6 +27,7 @@ static void complete_env(const struct config_ctx *ctx, struct app_spec *spec)
 {
     char **given = spec->env, **env = env_inherit(ctx->environ);
 
+    env_filter(env, spec->filter_env);
     for (char **at = given; at && *at; at++) {
         char *equals = strchr(*at, '=');
 
@@ -43,10 +45,12 @@ int config_resolve_word(const struct config_ctx *ctx, const char *word, struct a
     struct err scratch = {0};
     struct resolve r = {.spec = spec,
                         .word = word,
+                        .environ = ctx->environ,
                         .second = ctx->cwd,
                         .instances_given = spec->instances != 1,
                         .problem = keep_first,
                         .arg = e ? e : &scratch};
+    bool ok;
 
     if (e)
         *e = scratch;
@@ -57,5 +61,7 @@ int config_resolve_word(const struct config_ctx *ctx, const char *word, struct a
     complete_env(ctx, spec);
     if (!resolve_cwd(&r, ctx->cwd, ctx->environ))
         return -EINVAL;
-    return resolve_app(&r) ? 0 : -EINVAL;
+    ok = resolve_app(&r);
+    free(r.plain_name);
+    return ok ? 0 : -EINVAL;
 }

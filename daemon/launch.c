@@ -133,6 +133,21 @@ static int resolve_ids(struct launch *l, const struct app_spec *s, struct err *e
     return 0;
 }
 
+/* Counted from the value in the environment, so that instances can have, say, a port each. */
+static void add_increment(struct launch *l, const struct process *p)
+{
+    const char *name = p->app->spec->increment_var, *base = name ? env_get(l->envp, name) : NULL;
+    char text[32];
+    long long sum;
+
+    if (!name)
+        return;
+    if (__builtin_add_overflow(base ? strtoll(base, NULL, 10) : 0, (long long)p->instance, &sum))
+        return;
+    snprintf(text, sizeof(text), "%lld", sum);
+    env_set(&l->envp, name, text);
+}
+
 /* The handful of variables that every child gets; nothing else of the manager leaks into apps. */
 static void add_own_variables(struct launch *l, const struct launch_ctx *ctx, const struct process *p)
 {
@@ -170,6 +185,7 @@ int launch_init(struct launch *l, const struct launch_ctx *ctx, const struct pro
     rc = build_argv(l, s, e);
     if (rc >= 0)
         rc = resolve_ids(l, s, e);
+    add_increment(l, p);
     add_own_variables(l, ctx, p);
     l->spec.path = l->program;
     l->spec.cwd = s->cwd;

@@ -41,7 +41,7 @@ static unsigned check_line(const char *name, const char *expected, char **errors
 static unsigned check_file(const char *folder, const char *name)
 {
     struct config_ctx ctx = {.cwd = folder, .environ = environment};
-    struct app_list apps = {(struct app_spec **)1, 1};
+    struct app_list apps = {.v = (struct app_spec **)1, .n = 1};
     struct config_report report = {0};
     struct buf text = {0};
     char *path = fs_join(folder, name), *expect, *errors, *part;

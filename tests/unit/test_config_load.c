@@ -224,27 +224,122 @@ static void test_variables(void **state)
     config_report_free(&l.report);
 }
 
+static void test_filter_env(void **state)
+{
+    struct loaded l = load("- {script: /bin/sh, filter_env: [SHELL, ONE], env: {SHELL_X: 1}}\n"
+                           "- {script: /bin/sh, filterEnv: 'HOME,GONE'}\n"
+                           "- {script: node, args: ~/x, out_file: ~/o.log, filter_env: true, env: {A: 1}}\n"
+                           "- {script: /bin/sh, filter_env: false}\n");
+    char *const *env = l.apps.v[0]->env;
+
+    (void)state;
+    assert_string_equal(env_get(env, "SHELL_X"), "1");
+    assert_string_equal(env_get(env, "HOME"), "/root");
+    assert_null(env_get(env, "SHELL_VAR"));
+    assert_null(env_get(env, "GONE"));
+    env = l.apps.v[1]->env;
+    assert_string_equal(env_get(env, "SHELL_VAR"), "shell");
+    assert_null(env_get(env, "HOME"));
+    assert_null(env_get(env, "GONE"));
+    /* It is found by the caller's PATH and HOME, which it does not get. */
+    env = l.apps.v[2]->env;
+    assert_string_equal(env[0], "A=1");
+    assert_null(env[1]);
+    assert_string_equal(l.apps.v[2]->out_file, "/root/o.log");
+    assert_int_equal(strv_len(l.apps.v[2]->filter_env), 1);
+    assert_string_equal(env_get(l.apps.v[3]->env, "GONE"), "1");
+    assert_int_equal(strv_len(l.apps.v[3]->filter_env), 0);
+    loaded_deinit(&l);
+}
+
+static void test_names(void **state)
+{
+    static const char text[] =
+        "- {script: /bin/sh, append_env_to_name: true, env_test: {A: 1}}\n"
+        "- {script: /bin/sh, name: api, name_prefix: acme, appendEnvToName: false}\n"
+        "- {script: /bin/sh, name: acme:web, name_prefix: acme}\n"
+        "- {script: /bin/sh, name: '@scope/app', append_env_to_name: true, name_prefix: p}\n";
+    static const char *const plain[] = {"sh", "api", "acme:web", "@scope/app"};
+    struct loaded l = load(text);
+
+    (void)state;
+    assert_string_equal(l.apps.v[0]->name, "sh");
+    assert_string_equal(l.apps.v[1]->name, "acme:api");
+    assert_string_equal(l.apps.v[2]->name, "acme:web");
+    assert_string_equal(l.apps.v[3]->name, "p:@scope/app");
+    loaded_deinit(&l);
+    l = load_in("/", "test", text, false);
+    assert_string_equal(l.apps.v[0]->name, "sh-test");
+    assert_string_equal(l.apps.v[1]->name, "acme:api");
+    assert_string_equal(l.apps.v[3]->name, "p:@scope/app-test");
+    for (size_t i = 0; i < l.apps.n; i++)
+        assert_string_equal(l.apps.names[i], plain[i]);
+    loaded_deinit(&l);
+}
+
+static void test_more_keys(void **state)
+{
+    struct loaded l = load("- script: node\n"
+                           "  args: x.js\n"
+                           "  increment_var: PORT\n"
+                           "  env: {PORT: 3000}\n"
+                           "  force: true\n"
+                           "  min_uptime: 2h\n"
+                           "  kill_timeout: 500ms\n"
+                           "  restart_delay: 1d\n"
+                           "  log_type: json\n"
+                           "  disable_logs: true\n"
+                           "  watch: false\n"
+                           "- {script: /bin/sh, interpreter: node, source_map_support: true, "
+                           "node_args: --no-warnings}\n");
+    const struct app_spec *s = l.apps.v[0];
+    json_t *j = app_spec_to_json(s);
+
+    (void)state;
+    assert_string_equal(s->increment_var, "PORT");
+    assert_true(s->force);
+    assert_int_equal(s->min_uptime, 7200000);
+    assert_int_equal(s->kill_timeout, 500);
+    assert_int_equal(s->restart_delay, 86400000);
+    assert_string_equal(s->log_type, "json");
+    assert_true(s->disable_logs);
+    assert_string_equal(warnings(&l), "");
+    assert_string_equal(json_string_value(json_object_get(j, "increment_var")), "PORT");
+    assert_null(json_object_get(j, "force")); /* of no use to the daemon */
+    json_decref(j);
+    assert_string_equal(l.apps.v[1]->interpreter_args[0], "--no-warnings");
+    assert_string_equal(l.apps.v[1]->interpreter_args[1], "--enable-source-maps");
+    assert_null(l.apps.v[1]->interpreter_args[2]);
+    loaded_deinit(&l);
+}
+
 static void test_warnings(void **state)
 {
     struct loaded l = load("deploy: {}\n"
                            "apps:\n"
                            "  - script: /bin/sh\n"
                            "    watch: true\n"
-                           "    max_memory_restart: 1G\n"
+                           "    max_memory_restart: 1GiB\n"
+                           "    ignore_watch: [node_modules, \"*.log\"]\n"
+                           "    watch_delay: 1s\n"
+                           "    cron: 0 4 * * *\n"
                            "    vizion: false\n"
                            "    windowsHide: true\n"
                            "    exec_mode: cluster_mode\n");
 
     (void)state;
-    assert_int_equal(l.report.n_warnings, 6);
+    assert_int_equal(l.report.n_warnings, 9);
     assert_string_equal(
         warnings(&l),
         "f:1:1: deploy: has no effect yet\n"
         "f:4:5: watch: has no effect yet\n"
         "f:5:5: max_memory_restart: has no effect yet\n"
-        "f:6:5: vizion: ignored, it is about git data in PM2's list\n"
-        "f:7:5: windowsHide: ignored, it is about Windows\n"
-        "f:8:16: exec_mode: cluster has no effect yet, the instances run as separate processes\n");
+        "f:6:5: ignore_watch: has no effect yet\n"
+        "f:7:5: watch_delay: has no effect yet\n"
+        "f:8:5: cron: has no effect yet\n"
+        "f:9:5: vizion: ignored, it is about git data in PM2's list\n"
+        "f:10:5: windowsHide: ignored, it is about Windows\n"
+        "f:11:16: exec_mode: cluster has no effect yet, the instances run as separate processes\n");
     assert_string_equal(l.apps.v[0]->exec_mode, "cluster");
     assert_false(l.apps.v[0]->merge_logs);
     loaded_deinit(&l);
@@ -390,17 +485,13 @@ static void test_passes_the_daemon(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shapes),
-        cmocka_unit_test(test_keys),
-        cmocka_unit_test(test_instances),
-        cmocka_unit_test(test_environment),
-        cmocka_unit_test(test_variables),
-        cmocka_unit_test(test_warnings),
-        cmocka_unit_test(test_file),
-        cmocka_unit_test(test_log_file_true),
-        cmocka_unit_test(test_error_lines),
-        cmocka_unit_test(test_file_names),
-        cmocka_unit_test(test_passes_the_daemon),
+        cmocka_unit_test(test_shapes),        cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_instances),     cmocka_unit_test(test_environment),
+        cmocka_unit_test(test_variables),     cmocka_unit_test(test_filter_env),
+        cmocka_unit_test(test_names),         cmocka_unit_test(test_more_keys),
+        cmocka_unit_test(test_warnings),      cmocka_unit_test(test_file),
+        cmocka_unit_test(test_log_file_true), cmocka_unit_test(test_error_lines),
+        cmocka_unit_test(test_file_names),    cmocka_unit_test(test_passes_the_daemon),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -382,6 +382,9 @@ static void test_wire_refuses(void **state)
     refuse("out_file", "\"logs/x\"", "absolute");
     refuse("instance_var", "\"A=B\"", "must not contain");
     refuse("port", "80", "config files only");
+    refuse("force", "true", "config files only");
+    refuse("filter_env", "true", "list of strings");
+    refuse("increment_var", "\"\"", "must not be empty");
     refuse("interpreter", "\"node\"", "unknown key");
     refuse("nonsense", "1", "unknown key");
     assert_null(app_spec_from_json(list, &e));
