@@ -11,6 +11,12 @@
 
 #define CHANNEL_CHUNK    65536u
 #define CHANNEL_LINE_MAX (1024u * 1024) /* longer lines are skipped */
+/*
+ * So much of an unfinished line may stay in the socket, where the next engine would find it; more is kept
+ * aside here. A sender waits until three quarters of its buffer are free again, so a long line that is left
+ * there would never end.
+ */
+#define CHANNEL_LEFT_MAX 8192u
 /* Between looks at a line whose end has not come: its beginning stays in the socket, which is readable all
  * the time. */
 #define PAUSE_FIRST_MS 5u
@@ -75,8 +81,7 @@ static size_t handle_chunk(struct channel *c, const char *data, size_t len)
         c->rest_len = 0;
         done = (size_t)(end - data) + 1;
     }
-    if (done == 0 &&
-        len == CHANNEL_CHUNK) { /* no newline in a full chunk: keep it aside to see what follows */
+    if (done == 0 && len >= CHANNEL_LEFT_MAX) {
         if (c->skipping || c->rest_len + len > CHANNEL_LINE_MAX) {
             c->skipping = true;
             c->rest_len = 0;
