@@ -82,7 +82,7 @@ static int send_base(struct cli *c, json_t *base)
 }
 
 /* Sends all chunks; a failed one does not keep the others back. */
-static int send_chunks(struct cli *c, json_t *all, const char *when_known)
+static int send_chunks(struct cli *c, json_t *all, const struct appsend_how *how)
 {
     int worst = EXIT_DONE;
 
@@ -98,10 +98,12 @@ static int send_chunks(struct cli *c, json_t *all, const char *when_known)
             continue;
         }
         params = json_pack("{s:o}", "apps", chunk);
-        if (when_known)
-            json_object_set_new(params, when_known, json_true());
+        if (how->when_known)
+            json_object_set_new(params, how->when_known, json_true());
+        if (how->no_wait)
+            json_object_set_new(params, "wait", json_false());
         code = session_call(c, "start", params, &result);
-        if (outcome_print(c, result, "started") > 0)
+        if (outcome_print(c, result, how->done) > 0)
             code = EXIT_FAILED;
         json_decref(result);
         if (code != EXIT_DONE)
@@ -110,14 +112,14 @@ static int send_chunks(struct cli *c, json_t *all, const char *when_known)
     return worst;
 }
 
-int appsend_start(struct cli *c, const struct app_list *apps, const char *when_known)
+int appsend_start(struct cli *c, const struct app_list *apps, const struct appsend_how *how)
 {
     json_t *base;
     json_t *all = appsend_pack(apps, &base);
     int code = send_base(c, base);
 
     if (code == 0)
-        code = send_chunks(c, all, when_known);
+        code = send_chunks(c, all, how);
     json_decref(all);
     json_decref(base);
     return code;

@@ -19,10 +19,13 @@ json_t *appsend_pack(const struct app_list *apps, json_t **base);
  */
 json_t *appsend_chunk(json_t *all, size_t max, size_t *too_large);
 
-/*
- * Starts them and prints what became of each. Returns the exit code. `when_known` says what to do with an app
- * that runs already: "restart", "force" (a second one of that name), or NULL: that is an error.
- */
-int appsend_start(struct cli *c, const struct app_list *apps, const char *when_known);
+struct appsend_how {
+    const char *when_known; /* an app that runs already: "restart" it, "force" a second one; NULL: an error */
+    const char *done;       /* "started", "restarted" */
+    bool no_wait;           /* do not wait until the processes are up */
+};
+
+/* Starts them and prints what became of each. Returns the exit code. */
+int appsend_start(struct cli *c, const struct app_list *apps, const struct appsend_how *how);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/refused.h"
 #include "common/err.h"
 #include "common/mem.h"
 #include "config/suggest.h"
@@ -85,6 +86,8 @@ static void offer(struct suggestion *s, const char *word)
 static void offer_flags(struct suggestion *s, const struct flag *f)
 {
     for (; f && f->name; f++) {
+        if (f->refused)
+            continue;
         offer(s, f->name);
         if (f->alias)
             offer(s, f->alias);
@@ -102,8 +105,9 @@ static int unknown_flag(const struct parser *p, const char *name, size_t len, ch
         offer_flags(&s, global_flags);
     }
     if (s.best)
-        return err_set(p->e, -EINVAL, "pm%s%s has no option %.80s; did you mean --%s?", c ? " " : "",
-                       c ? c->name : "", word, s.best);
+        return err_set(p->e, -EINVAL, "pm%s%s has no option %.80s; did you mean --%s?%s", c ? " " : "",
+                       c ? c->name : "", word, s.best,
+                       c && c->takes_rest ? " (The app's own options stand after \"--\".)" : "");
     if (c && c->takes_rest)
         return err_set(p->e, -EINVAL, "pm %s has no option %.80s (the app's own options stand after \"--\")",
                        c->name, word);
@@ -169,10 +173,14 @@ static int take_value(struct parser *p, const struct flag *f, const char *attach
 {
     const char *next = p->i + 1 < p->argc ? p->argv[p->i + 1] : NULL;
     bool after_command = p->i > p->command_at;
+    /* "start --watch app.js": of a value that may be left out, the script comes first. */
+    bool may_take = after_command && !(p->out->command && p->out->command->takes_rest && !p->out->n_words);
 
+    if (f->refused)
+        return err_set(p->e, -EINVAL, "pm has no --%s: %s", f->name, f->refused);
     if (f->type == FLAG_BOOL)
         return attached ? err_set(p->e, -EINVAL, "--%s takes no value", f->name) : add_given(p, f, "");
-    if (f->type == FLAG_OPTIONAL && !attached && (!next || next[0] == '-' || !after_command))
+    if (f->type == FLAG_OPTIONAL && !attached && (!next || next[0] == '-' || !may_take))
         return add_given(p, f, "");
     if (!attached &&
         (!next || p->i + 1 == p->command_at || (f->type != FLAG_WORDS && is_known_flag(p, next))))
@@ -219,7 +227,10 @@ static int parse_letters(struct parser *p, const char *letters)
 static int unknown_command(const char *word, struct err *e)
 {
     struct suggestion s = suggestion_start(word);
+    const char *instead = refused_command(word);
 
+    if (instead)
+        return err_set(e, -EINVAL, "pm has no command \"%.80s\": %s", word, instead);
     if (strpbrk(word, "/. "))
         return err_set(e, -EINVAL, "unknown command \"%.80s\"; to run it: pm start %.80s", word, word);
     for (size_t i = 0; i < n_commands; i++) {

@@ -14,8 +14,9 @@
 static void describe_request(struct cli *c, const struct args *a)
 {
     size_t used = (size_t)snprintf(c->by, sizeof(c->by), "pm %s", a->command->name);
-    /* What is sent to a process is its own business. */
-    size_t n = a->command->run == cmd_send ? 1 : a->n_words;
+    /* What is sent to a process is its own business, and a setting may be a secret. */
+    bool first_only = a->command->run == cmd_send || a->command->run == cmd_settings;
+    size_t n = first_only && a->n_words ? 1 : a->n_words;
 
     for (size_t i = 0; i < n && used < sizeof(c->by); i++)
         used += (size_t)snprintf(c->by + used, sizeof(c->by) - used, " %s", a->words[i]);
@@ -25,12 +26,37 @@ static void describe_request(struct cli *c, const struct args *a)
             *p = '?';
 }
 
+/* Once each: a flag that scripts hold for PM2's sake and that does nothing. */
+static void warn_of_idle_flags(const struct cli *c, const struct args *a)
+{
+    for (size_t i = 0; i < a->n_given; i++) {
+        const struct flag *f = a->given[i].flag;
+        bool said = false;
+
+        for (size_t k = 0; k < i; k++)
+            said = said || a->given[k].flag == f;
+        if (f->idle && !said)
+            out_warn(&c->out, "--%s has no effect: %s", f->name, f->idle);
+    }
+}
+
+/* Commands that make sense of a daemon of another version. */
+static bool takes_any_version(const struct command *cmd)
+{
+    return cmd->run == cmd_kill || cmd->run == cmd_ping || cmd->run == cmd_update || cmd->run == cmd_report;
+}
+
 static int run(struct cli *c, const struct args *a)
 {
     const struct command *cmd = a->command;
     enum session_state s = SESSION_NO_DAEMON;
     struct err e = {0};
 
+    warn_of_idle_flags(c, a);
+    if (list_view_read(&c->view, a, &e) < 0) {
+        out_error(&c->out, "%s", e.msg);
+        return EXIT_USAGE;
+    }
     if (cmd->daemon == DAEMON_NONE)
         return cmd->run(c, a);
     c->home_path = home_path(args_text(a, "home"), &e);
@@ -40,7 +66,7 @@ static int run(struct cli *c, const struct args *a)
     setenv("PM_HOME", c->home_path, 1);
     describe_request(c, a);
     /* DAEMON_AUTOSTART: the command itself starts it, once it knows that what it was given makes sense. */
-    s = session_connect(c, false, cmd->run == cmd_kill || cmd->run == cmd_ping);
+    s = session_connect(c, false, takes_any_version(cmd));
     if (s == SESSION_FAILED)
         return EXIT_FAILED;
     if (s == SESSION_NO_DAEMON && cmd->daemon == DAEMON_RUNNING)

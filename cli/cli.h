@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "cli/args.h"
+#include "cli/listview.h"
 #include "cli/out.h"
 #include "common/home.h"
 #include "ipc/client.h"
@@ -15,6 +16,7 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 struct cli {
     struct out out;
+    struct list_view view; /* of the table of processes */
     struct home home;
     char *home_path; /* absolute; known also when there is no such folder */
     bool connected;

@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cli/listwatch.h"
 #include "cli/proclist.h"
 #include "cli/session.h"
 #include "common/buf.h"
@@ -30,20 +31,26 @@ int cmd_jlist(struct cli *c, const struct args *a)
     return print_raw(c, json_pack("{s:b}", "full", 1));
 }
 
-int cmd_list(struct cli *c, const struct args *a)
+static void print_empty(struct cli *c)
 {
     struct buf b = {0};
-    json_t *none;
+    json_t *none = json_array();
 
+    proclist_render(&c->out, &c->view, none, 0, &b);
+    json_decref(none);
+    out_data(&b);
+    buf_free(&b);
+}
+
+int cmd_list(struct cli *c, const struct args *a)
+{
+    if (args_has(a, "watch"))
+        return listwatch_run(c, args_text(a, "watch"));
     if (args_has(a, "json"))
         return print_raw(c, json_object());
     if (c->connected)
         return proclist_print(c);
     out_note(&c->out, "no daemon runs for %s; pm start starts one", c->home_path);
-    none = json_array();
-    proclist_render(&c->out, none, 0, &b);
-    json_decref(none);
-    out_data(&b);
-    buf_free(&b);
+    print_empty(c);
     return EXIT_DONE;
 }

@@ -1,22 +1,24 @@
 #include "cli/commands.h"
 
 #include <stdint.h>
-#include <string.h>
 
 #include "cli/flags.h"
 #include "common/mem.h"
 
 #define ANY SIZE_MAX
 
+#define SELECTORS "<all|name|id|namespace|/regex/|config>..."
+
 const struct command commands[] = {
     {
         .name = "start",
         .summary = "start an app, the apps of a config file, or one that is known",
         .usage = "<script|command|config|name|id>... [-- ARGS]",
-        .help = "A word is, in this order: a config file (.yaml, .yml, .json); the name or id of an app\n"
-                "that the daemon knows, which is restarted; a script, run by the interpreter of its\n"
-                "extension or by its own #! line; a program on PATH; or, with a space in it, a command\n"
-                "line for the shell. Without a word: ecosystem.yaml, .yml or .json of this folder.\n"
+        .help = "A word is, in this order: a config file (.yaml, .yml, .json, .config.js), - for one on\n"
+                "standard input; the name, namespace or id of what the daemon knows, which is restarted;\n"
+                "a script, run by the interpreter of its extension or by its own #! line; a program on\n"
+                "PATH; or, with a space in it, a command line for the shell. Without a word: the\n"
+                "ecosystem file of this folder.\n"
                 "\n"
                 "It returns when every process has been online for 100 ms (with --wait-ready: has said\n"
                 "that it is ready), or has failed: then it says why, and exits with 1. Times are in ms,\n"
@@ -36,10 +38,13 @@ const struct command commands[] = {
     {
         .name = "stop",
         .summary = "stop processes; they stay in the list",
-        .usage = "<all|name|id>...",
+        .usage = SELECTORS,
         .help = "Sends the app's stop signal to the whole tree of processes, and SIGKILL to what is left\n"
                 "after its kill_timeout. Returns when nothing is left.",
-        .examples = {{"pm stop api", "all processes of the app"}, {"pm stop 0 3", "two processes by id"}},
+        .examples = {{"pm stop api", "all processes of the app"},
+                     {"pm stop 0 3", "two processes by id"},
+                     {"pm stop ecosystem.yaml", "the apps of a config file"}},
+        .flags = control_flags,
         .min_words = 1,
         .max_words = ANY,
         .daemon = DAEMON_RUNNING,
@@ -50,24 +55,70 @@ const struct command commands[] = {
     {
         .name = "restart",
         .summary = "stop and start processes",
-        .usage = "<all|name|id>...",
+        .usage = SELECTORS,
         .help = "Each process is stopped as by pm stop and started with its stored configuration and\n"
-                "environment. Returns when all are online again, or have failed.",
-        .examples = {{"pm restart api", "all processes of the app"}, {"pm restart all", "everything"}},
+                "environment; --update-env puts this shell's environment over the stored one. Apps of a\n"
+                "config file (- is standard input) take what the file says now. Returns when all are\n"
+                "online again, or have failed.",
+        .examples = {{"pm restart api", "all processes of the app"},
+                     {"pm restart all", "everything"},
+                     {"pm restart \"/^web/\"", "names that match"},
+                     {"pm restart api --update-env", "with new variables"},
+                     {"pm restart ecosystem.yaml --only api", "with what the file says now"}},
+        .flags = start_flags,
         .min_words = 1,
         .max_words = ANY,
         .daemon = DAEMON_RUNNING,
-        .run = cmd_control,
-        .method = "process.restart",
-        .done = "restarted",
+        .run = cmd_restart,
+    },
+    {
+        .name = "reload",
+        .summary = "replace processes by new ones",
+        .usage = SELECTORS,
+        .help = "This version restarts each process: it is stopped before its successor starts. Otherwise\n"
+                "as pm restart.",
+        .examples = {{"pm reload api", ""},
+                     {"pm reload ecosystem.yaml --env production", "with what the file says now"}},
+        .flags = start_flags,
+        .min_words = 1,
+        .max_words = ANY,
+        .daemon = DAEMON_RUNNING,
+        .run = cmd_reload,
+    },
+    {
+        .name = "startOrRestart",
+        .aliases = {"startorrestart"},
+        .summary = "start what is missing of a config file, restart the rest",
+        .usage = "<config>...",
+        .help = "Apps that run take what the file says now. \"-\" reads the config from standard input.",
+        .examples = {{"pm startOrRestart ecosystem.yaml --env production", ""}},
+        .flags = start_flags,
+        .min_words = 1,
+        .max_words = ANY,
+        .daemon = DAEMON_AUTOSTART,
+        .run = cmd_start_or,
+    },
+    {
+        .name = "startOrReload",
+        .aliases = {"startorreload", "startOrGracefulReload", "startorgracefulreload"},
+        .summary = "start what is missing of a config file, reload the rest",
+        .usage = "<config>...",
+        .help = "As startOrRestart, with pm reload for what runs.",
+        .examples = {{"pm startOrReload ecosystem.yaml", ""}},
+        .flags = start_flags,
+        .min_words = 1,
+        .max_words = ANY,
+        .daemon = DAEMON_AUTOSTART,
+        .run = cmd_start_or,
     },
     {
         .name = "delete",
         .aliases = {"del"},
         .summary = "stop processes and forget them",
-        .usage = "<all|name|id>...",
+        .usage = SELECTORS,
         .help = "As pm stop, and the processes leave the list. Their log files stay.",
         .examples = {{"pm delete api", "all processes of the app"}, {"pm delete all", "everything"}},
+        .flags = control_flags,
         .min_words = 1,
         .max_words = ANY,
         .daemon = DAEMON_RUNNING,
@@ -76,14 +127,64 @@ const struct command commands[] = {
         .done = "deleted",
     },
     {
+        .name = "scale",
+        .summary = "more or fewer processes of an app",
+        .usage = "<name> <N|+N|-N>",
+        .help = "N is how many there are to be; +N and -N are how many more or fewer. New processes get\n"
+                "the configuration of those that are there; of too many, those with the lowest ids go\n"
+                "first.",
+        .examples = {{"pm scale api 4", "four processes"},
+                     {"pm scale api +2", "two more"},
+                     {"pm scale api -1", "one less"}},
+        .flags = control_flags,
+        .min_words = 2,
+        .max_words = 2,
+        .daemon = DAEMON_RUNNING,
+        .run = cmd_scale,
+        .method = "scale",
+        .done = "started",
+    },
+    {
+        .name = "reset",
+        .summary = "set the counters of restarts to zero",
+        .usage = SELECTORS,
+        .help = "Both counters: of all restarts, and of those that came too soon.",
+        .examples = {{"pm reset api", ""}},
+        .flags = control_flags,
+        .min_words = 1,
+        .max_words = ANY,
+        .daemon = DAEMON_RUNNING,
+        .run = cmd_control,
+        .method = "process.reset",
+        .done = "reset",
+    },
+    {
+        .name = "sendSignal",
+        .aliases = {"sendsignal", "send-signal"},
+        .summary = "send a signal to processes",
+        .usage = "<signal> <all|name|id|namespace|/regex/>...",
+        .help = "To the process itself, not to what it has started. SIGUSR2, USR2 and 12 are the same.",
+        .examples = {{"pm sendSignal SIGUSR2 api", ""}},
+        .flags = control_flags,
+        .min_words = 2,
+        .max_words = ANY,
+        .daemon = DAEMON_RUNNING,
+        .run = cmd_signal,
+        .method = "process.signal",
+        .done = "signalled",
+    },
+    {
         .name = "list",
         .aliases = {"ls", "l", "ps", "status"},
         .summary = "all processes as a table",
         .usage = "",
         .help = "On a terminal the table leaves out columns until it fits; in a pipe it has all columns,\n"
-                "aligned, without lines. Sorted by name.",
-        .examples = {{"pm ls", ""}, {"pm list --json", "for scripts; pm jlist has PM2's fields"}},
-        .flags = json_flags,
+                "aligned, without lines. Sorted by name, or as --sort says.",
+        .examples = {{"pm ls", ""},
+                     {"pm ls --sort memory:desc", "the largest first"},
+                     {"pm ls --watch", "again and again"},
+                     {"pm list --json", "for scripts; pm jlist has PM2's fields"}},
+        .flags = list_flags,
         .daemon = DAEMON_OPTIONAL,
         .run = cmd_list,
     },
@@ -97,10 +198,56 @@ const struct command commands[] = {
         .run = cmd_jlist,
     },
     {
+        .name = "prettylist",
+        .aliases = {"prettyList"},
+        .summary = "all processes as Node prints objects",
+        .usage = "",
+        .help = "For reading; pm jlist prints the same as JSON.",
+        .examples = {{"pm prettylist", ""}},
+        .daemon = DAEMON_OPTIONAL,
+        .run = cmd_prettylist,
+    },
+    {
+        .name = "id",
+        .summary = "the ids of an app",
+        .usage = "<name>",
+        .help = "An array as PM2 prints it: [ 0, 2 ]. Unknown names: [].",
+        .examples = {{"pm id api", ""}},
+        .flags = json_flags,
+        .min_words = 1,
+        .max_words = 1,
+        .daemon = DAEMON_OPTIONAL,
+        .run = cmd_id,
+    },
+    {
+        .name = "pid",
+        .summary = "the pids of an app",
+        .usage = "[name]",
+        .help = "One a line; 0 for a process that does not run. Unknown names: an empty line. Without a\n"
+                "name: of all processes.",
+        .examples = {{"pm pid api", ""}, {"kill -HUP $(pm pid api)", ""}},
+        .flags = json_flags,
+        .max_words = 1,
+        .daemon = DAEMON_OPTIONAL,
+        .run = cmd_pid,
+    },
+    {
+        .name = "env",
+        .summary = "the environment of a process",
+        .usage = "<id|name>",
+        .help = "Every variable with its value, secrets too: this is the one place where they are shown.",
+        .examples = {{"pm env 0", ""}, {"pm env api --json", ""}},
+        .flags = json_flags,
+        .min_words = 1,
+        .max_words = 1,
+        .daemon = DAEMON_RUNNING,
+        .run = cmd_env,
+    },
+    {
         .name = "describe",
         .aliases = {"desc", "info", "show"},
         .summary = "all about some processes",
-        .usage = "<all|name|id>...",
+        .usage = SELECTORS,
         .help = "State, command, files, rules and environment (what differs from this shell's).",
         .examples = {{"pm describe api", ""}},
         .flags = json_flags,
@@ -112,7 +259,7 @@ const struct command commands[] = {
     {
         .name = "why",
         .summary = "why a process is as it is: how its last runs ended",
-        .usage = "<all|name|id>...",
+        .usage = SELECTORS,
         .help = "For each process: its state and the reason; then the last runs, the newest first: when\n"
                 "each ended and how, how long it lived, who asked for it, the memory and CPU time that\n"
                 "it used, and its last lines on standard error.",
@@ -127,12 +274,14 @@ const struct command commands[] = {
         .name = "logs",
         .aliases = {"log"},
         .summary = "the last lines, and then those that come",
-        .usage = "[all|name|id]...",
+        .usage = "[all|name|id|namespace|/regex/]...",
         .help = "Lines of all the processes, in the order of their time. Follows until Ctrl-C, also across\n"
                 "a restart of the daemon's engine. On a terminal control characters are made visible;\n"
                 "--raw passes every byte as the app wrote it.",
         .examples = {{"pm logs", "of all processes"},
                      {"pm logs api --err --lines 100", "the errors of one"},
+                     {"pm logs /^web/ --highlight GET --timestamp HH:mm:ss", "some, with times"},
+                     {"pm logs --json | jq -r .message", "for programs"},
                      {"pm logs api --nostream --raw > api.txt", "the past lines only"}},
         .flags = logs_flags,
         .max_words = ANY,
@@ -151,6 +300,30 @@ const struct command commands[] = {
         .run = cmd_send,
     },
     {
+        .name = "attach",
+        .summary = "talk to a process: its input and its output",
+        .usage = "<id|name> [separator]",
+        .help = "Lines that are typed go to the standard input of the process; what it prints is shown.\n"
+                "Ctrl-D or Ctrl-C ends it, and the process goes on. With a separator, pieces end where it\n"
+                "stands instead of at the end of the line.",
+        .examples = {{"pm attach 0", ""}, {"echo status | pm attach api", "asks once, and shows what comes"}},
+        .min_words = 1,
+        .max_words = 2,
+        .daemon = DAEMON_RUNNING,
+        .run = cmd_attach,
+    },
+    {
+        .name = "flush",
+        .summary = "empty log files",
+        .usage = "[all|name|id|namespace|/regex/|config]...",
+        .help = "The files and the stored lines. Without a word: of all processes, and the daemon's own log.",
+        .examples = {{"pm flush", ""}, {"pm flush api", ""}},
+        .flags = control_flags,
+        .max_words = ANY,
+        .daemon = DAEMON_RUNNING,
+        .run = cmd_flush,
+    },
+    {
         .name = "reloadLogs",
         .aliases = {"reloadlogs", "reload-logs"},
         .summary = "reopen all log files",
@@ -159,6 +332,102 @@ const struct command commands[] = {
         .examples = {{"pm reloadLogs", ""}},
         .daemon = DAEMON_RUNNING,
         .run = cmd_reload_logs,
+    },
+    {
+        .name = "save",
+        .aliases = {"dump"},
+        .summary = "store the list for later",
+        .usage = "",
+        .help = "What is to run comes back by itself after a reboot; a saved list is a copy of how it is\n"
+                "now, which pm resurrect brings back.",
+        .examples = {{"pm save", ""}, {"pm save --force", "also an empty list"}},
+        .flags = save_flags,
+        .daemon = DAEMON_RUNNING,
+        .run = cmd_save,
+    },
+    {
+        .name = "resurrect",
+        .summary = "bring the saved list back",
+        .usage = "",
+        .help = "Apps that are in the list are left as they are.",
+        .examples = {{"pm resurrect", ""}},
+        .daemon = DAEMON_AUTOSTART,
+        .run = cmd_resurrect,
+    },
+    {
+        .name = "cleardump",
+        .summary = "forget the saved list",
+        .usage = "",
+        .help = "What runs is not touched.",
+        .examples = {{"pm cleardump", ""}},
+        .daemon = DAEMON_RUNNING,
+        .run = cmd_cleardump,
+    },
+    {
+        .name = "set",
+        .summary = "keep a value under a key",
+        .usage = "[key value]",
+        .help = "a.b and a:b are the same key. Without words: all values.",
+        .examples = {{"pm set shop.mode dark", ""}},
+        .flags = json_flags,
+        .max_words = 2,
+        .daemon = DAEMON_AUTOSTART,
+        .run = cmd_settings,
+    },
+    {
+        .name = "get",
+        .summary = "print a value",
+        .usage = "[key]",
+        .help = "Without a key: all values. An unknown key is an error.",
+        .examples = {{"pm get shop.mode", ""}},
+        .flags = json_flags,
+        .max_words = 1,
+        .daemon = DAEMON_AUTOSTART,
+        .run = cmd_settings,
+    },
+    {
+        .name = "unset",
+        .summary = "remove a value",
+        .usage = "<key|all>",
+        .help = "",
+        .examples = {{"pm unset shop.mode", ""}},
+        .min_words = 1,
+        .max_words = 1,
+        .daemon = DAEMON_AUTOSTART,
+        .run = cmd_settings,
+    },
+    {
+        .name = "conf",
+        .summary = "print all values",
+        .usage = "[key]",
+        .help = "Values whose keys look secret are masked.",
+        .examples = {{"pm conf", ""}},
+        .flags = json_flags,
+        .max_words = 1,
+        .daemon = DAEMON_AUTOSTART,
+        .run = cmd_settings,
+    },
+    {
+        .name = "config",
+        .summary = "print or keep a value",
+        .usage = "[key [value]]",
+        .help = "",
+        .examples = {{"pm config shop.mode", "print it"}, {"pm config shop.mode light", "keep it"}},
+        .flags = json_flags,
+        .max_words = 2,
+        .daemon = DAEMON_AUTOSTART,
+        .run = cmd_settings,
+    },
+    {
+        .name = "multiset",
+        .summary = "keep several values",
+        .usage = "<key value>...",
+        .help = "In one word or in several.",
+        .examples = {{"pm multiset \"shop.mode dark shop.lang en\"", ""}},
+        .min_words = 1,
+        .max_words = ANY,
+        .daemon = DAEMON_AUTOSTART,
+        .run = cmd_settings,
     },
     {
         .name = "ping",
@@ -170,6 +439,16 @@ const struct command commands[] = {
         .run = cmd_ping,
     },
     {
+        .name = "update",
+        .aliases = {"updatePM2"},
+        .summary = "go over to the installed version of pm",
+        .usage = "",
+        .help = "The daemon's engine is replaced by that of the installed program. No process is touched.",
+        .examples = {{"pm update", ""}},
+        .daemon = DAEMON_RUNNING,
+        .run = cmd_update,
+    },
+    {
         .name = "kill",
         .summary = "stop everything and end the daemon",
         .usage = "",
@@ -177,6 +456,24 @@ const struct command commands[] = {
         .examples = {{"pm kill", ""}},
         .daemon = DAEMON_OPTIONAL,
         .run = cmd_kill,
+    },
+    {
+        .name = "report",
+        .summary = "versions, limits and state, for who is to help",
+        .usage = "",
+        .help = "",
+        .examples = {{"pm report", ""}, {"pm report --json", ""}},
+        .flags = json_flags,
+        .daemon = DAEMON_OPTIONAL,
+        .run = cmd_report,
+    },
+    {
+        .name = "examples",
+        .summary = "examples of all commands",
+        .usage = "",
+        .help = "",
+        .examples = {{"pm examples", ""}},
+        .run = cmd_examples,
     },
     {
         .name = "help",
@@ -197,37 +494,3 @@ const struct command commands[] = {
     },
 };
 const size_t n_commands = ARRAY_LEN(commands);
-
-const struct command *command_find(const char *word)
-{
-    for (size_t i = 0; i < n_commands; i++) {
-        if (strcmp(commands[i].name, word) == 0)
-            return &commands[i];
-        for (const char *const *alias = commands[i].aliases; *alias; alias++)
-            if (strcmp(*alias, word) == 0)
-                return &commands[i];
-    }
-    return NULL;
-}
-
-static bool same(const char *known, const char *name, size_t len)
-{
-    return known && strlen(known) == len && memcmp(known, name, len) == 0;
-}
-
-static const struct flag *find_in(const struct flag *f, const char *name, size_t len, char letter)
-{
-    for (; f && f->name; f++) {
-        if (letter ? f->letter == letter || f->letter2 == letter
-                   : same(f->name, name, len) || same(f->alias, name, len))
-            return f;
-    }
-    return NULL;
-}
-
-const struct flag *flag_find(const struct command *c, const char *name, size_t len, char letter)
-{
-    const struct flag *f = find_in(c ? c->flags : NULL, name, len, letter);
-
-    return f ? f : find_in(global_flags, name, len, letter);
-}

@@ -24,9 +24,11 @@ struct flag {
     enum flag_type type;
     const char *arg; /* name of the value in the help */
     const char *help;
-    long long min, max; /* of FLAG_NUMBER */
-    const char *key;    /* the config key that it sets, for start */
-    const char *value;  /* what a FLAG_BOOL sets it to */
+    long long min, max;  /* of FLAG_NUMBER */
+    const char *key;     /* the config key that it sets, for start */
+    const char *value;   /* what a FLAG_BOOL sets it to */
+    const char *idle;    /* taken with a warning, since it does nothing: why */
+    const char *refused; /* known, and an error: why */
 };
 
 struct example {
@@ -71,16 +73,34 @@ const struct command *command_find(const char *word); /* by name or alias; NULL 
 const struct flag *flag_find(const struct command *c, const char *name, size_t len, char letter);
 
 int cmd_start(struct cli *c, const struct args *a);
+int cmd_restart(struct cli *c, const struct args *a);
+int cmd_reload(struct cli *c, const struct args *a);
+int cmd_start_or(struct cli *c, const struct args *a);
 int cmd_control(struct cli *c, const struct args *a);
+int cmd_scale(struct cli *c, const struct args *a);
+int cmd_signal(struct cli *c, const struct args *a);
+int cmd_id(struct cli *c, const struct args *a);
+int cmd_pid(struct cli *c, const struct args *a);
+int cmd_env(struct cli *c, const struct args *a);
 int cmd_list(struct cli *c, const struct args *a);
 int cmd_jlist(struct cli *c, const struct args *a);
+int cmd_prettylist(struct cli *c, const struct args *a);
 int cmd_describe(struct cli *c, const struct args *a);
 int cmd_logs(struct cli *c, const struct args *a);
 int cmd_why(struct cli *c, const struct args *a);
 int cmd_send(struct cli *c, const struct args *a);
+int cmd_attach(struct cli *c, const struct args *a);
+int cmd_flush(struct cli *c, const struct args *a);
 int cmd_reload_logs(struct cli *c, const struct args *a);
+int cmd_save(struct cli *c, const struct args *a);
+int cmd_resurrect(struct cli *c, const struct args *a);
+int cmd_cleardump(struct cli *c, const struct args *a);
+int cmd_settings(struct cli *c, const struct args *a);
 int cmd_ping(struct cli *c, const struct args *a);
+int cmd_update(struct cli *c, const struct args *a);
 int cmd_kill(struct cli *c, const struct args *a);
+int cmd_report(struct cli *c, const struct args *a);
+int cmd_examples(struct cli *c, const struct args *a);
 int cmd_help(struct cli *c, const struct args *a);
 int cmd_version(struct cli *c, const struct args *a);
 

@@ -1,8 +1,57 @@
 /* The flags: those that every command has, and those of the commands. */
 #include "cli/flags.h"
 
+#define NOT_YET    "this version takes it and does nothing with it"
+#define TRACING    "it is about tracing inside Node, which is not done here"
+#define OF_STARTUP "it belongs to PM2's startup command"
+
 /* One row a flag. */
 /* clang-format off */
+
+/* How the table of processes is shown. */
+#define VIEW_FLAGS                                                                                      \
+    {.name = "mini-list", .letter = 'm', .type = FLAG_BOOL,                                             \
+     .help = "the list as a few lines for each process"},                                               \
+    {.name = "sort", .type = FLAG_TEXT, .arg = "FIELD[:desc]",                                          \
+     .help = "order: name, namespace, id, pid, cpu, memory, uptime, status"}
+
+/* PM2's flags that scripts may hold: they are taken, with a warning. */
+#define LATER_FLAGS                                                                                     \
+    {.name = "watch", .letter = 'w', .type = FLAG_OPTIONAL, .arg = "PATH",                              \
+     .help = "restart when files change", .idle = NOT_YET},                                             \
+    {.name = "ignore-watch", .type = FLAG_TEXT, .arg = "PATTERN",                                       \
+     .help = "files that --watch leaves out", .idle = NOT_YET},                                         \
+    {.name = "watch-delay", .type = FLAG_TEXT, .arg = "TIME",                                           \
+     .help = "how long --watch waits", .idle = NOT_YET},                                                \
+    {.name = "max-memory-restart", .type = FLAG_TEXT, .arg = "SIZE",                                    \
+     .help = "restart above this much memory", .idle = NOT_YET},                                        \
+    {.name = "cron-restart", .alias = "cron", .letter = 'c', .type = FLAG_TEXT, .arg = "PATTERN",       \
+     .help = "restart at these times", .idle = NOT_YET},                                                \
+    {.name = "parallel", .type = FLAG_TEXT, .arg = "N",                                                 \
+     .help = "how many at a time", .idle = "all processes are acted on at once"},                       \
+    {.name = "execute-command", .letter = 'x', .type = FLAG_BOOL,                                       \
+     .help = "run a program", .idle = "a program is run as it is already"},                             \
+    {.name = "source-map-support", .type = FLAG_BOOL,                                                   \
+     .help = "source maps", .idle = "give --node-args=--enable-source-maps instead"},                   \
+    {.name = "disable-source-map-support", .type = FLAG_BOOL,                                           \
+     .help = "no source maps", .idle = "source maps are never switched on here"},                       \
+    {.name = "no-vizion", .type = FLAG_BOOL, .help = "no git data", .idle = "there is none here"},      \
+    {.name = "no-pmx", .type = FLAG_BOOL, .help = "no tracing", .idle = "there is none here"},          \
+    {.name = "no-automation", .type = FLAG_BOOL, .help = "no tracing", .idle = "there is none here"}
+
+/* PM2's flags that would promise what pm does not do. */
+#define REFUSED_FLAGS                                                                                   \
+    {.name = "no-daemon", .type = FLAG_BOOL,                                                            \
+     .refused = "run pmd --no-daemon in the foreground, and pm start beside it"},                       \
+    {.name = "write", .type = FLAG_BOOL, .refused = "a config file is never written to"},               \
+    {.name = "ext", .type = FLAG_TEXT, .arg = "EXTENSIONS", .refused = "watching is not in this version"}, \
+    {.name = "hp", .type = FLAG_TEXT, .arg = "DIR", .refused = OF_STARTUP},                             \
+    {.name = "service-name", .type = FLAG_TEXT, .arg = "NAME", .refused = OF_STARTUP},                  \
+    {.name = "wait-ip", .type = FLAG_BOOL, .refused = OF_STARTUP},                                      \
+    {.name = "trace", .type = FLAG_BOOL, .refused = TRACING},                                           \
+    {.name = "v8", .type = FLAG_BOOL, .refused = TRACING},                                              \
+    {.name = "event-loop-inspector", .type = FLAG_BOOL, .refused = TRACING},                            \
+    {.name = "deep-monitoring", .type = FLAG_BOOL, .refused = "it is about PM2's hosted dashboard"}
 
 const struct flag global_flags[] = {
     {.name = "silent", .letter = 's', .type = FLAG_BOOL, .help = "print data and errors, no messages"},
@@ -68,8 +117,23 @@ const struct flag start_flags[] = {
      .help = "ask Node to stop by its message \"shutdown\"", .key = "shutdown_with_message", .value = "true"},
     {.name = "no-treekill", .type = FLAG_BOOL,
      .help = "stop only the process itself, not what it started", .key = "treekill", .value = "false"},
-    {.name = "uid", .type = FLAG_TEXT, .arg = "USER", .help = "run as this user", .key = "uid"},
+    {.name = "uid", .alias = "user", .letter = 'u', .type = FLAG_TEXT, .arg = "USER",
+     .help = "run as this user", .key = "uid"},
     {.name = "gid", .type = FLAG_TEXT, .arg = "GROUP", .help = "run with this group", .key = "gid"},
+    {.name = "pid", .letter = 'p', .type = FLAG_TEXT, .arg = "FILE",
+     .help = "file that holds the pid", .key = "pid_file"},
+    {.name = "no-autostart", .type = FLAG_BOOL,
+     .help = "add it to the list without starting it", .key = "autostart", .value = "false"},
+    {.name = "update-env", .letter = 'a', .type = FLAG_BOOL,
+     .help = "of what is known: put this shell's environment over the stored one"},
+    {.name = "filter-env", .type = FLAG_WORDS, .arg = "PART,...",
+     .help = "leave out variables of this shell whose names hold one of these; true = all"},
+    {.name = "wait", .type = FLAG_BOOL, .help = "return when all are up or have failed; the default"},
+    {.name = "no-wait", .type = FLAG_BOOL, .help = "return at once"},
+    {.name = "attach", .type = FLAG_BOOL, .help = "then show the log lines until Ctrl-C; the app goes on"},
+    VIEW_FLAGS,
+    LATER_FLAGS,
+    REFUSED_FLAGS,
     {0},
 };
 
@@ -93,7 +157,33 @@ const struct flag logs_flags[] = {
     {.name = "out", .type = FLAG_BOOL, .help = "only the standard output"},
     {.name = "err", .type = FLAG_BOOL, .help = "only the standard error"},
     {.name = "raw", .type = FLAG_BOOL, .help = "the bytes of the app and nothing else"},
-    {.name = "timestamp", .type = FLAG_BOOL, .help = "put the time before each line"},
+    {.name = "format", .type = FLAG_BOOL, .help = "key=value words: timestamp, app, id, type, message"},
+    {.name = "timestamp", .type = FLAG_OPTIONAL, .arg = "FORMAT",
+     .help = "put the time before each line (YYYY-MM-DD HH:mm:ss.SSS)"},
+    {.name = "highlight", .type = FLAG_WORDS, .arg = "WORD", .help = "make a word stand out"},
     {.name = "json", .type = FLAG_BOOL, .help = "one JSON object a line"},
+    {0},
+};
+
+const struct flag list_flags[] = {
+    {.name = "json", .type = FLAG_BOOL, .help = "print JSON"},
+    {.name = "watch", .letter = 'w', .type = FLAG_OPTIONAL, .arg = "SECONDS",
+     .help = "draw it again and again, until Ctrl-C"},
+    VIEW_FLAGS,
+    {0},
+};
+
+const struct flag control_flags[] = {
+    {.name = "json", .type = FLAG_BOOL, .help = "print JSON"},
+    {.name = "only", .type = FLAG_TEXT, .arg = "APP,...", .help = "of a config file: only these apps"},
+    {.name = "env", .type = FLAG_TEXT, .arg = "NAME", .help = "of a config file: also set env_NAME"},
+    {.name = "parallel", .type = FLAG_TEXT, .arg = "N",
+     .help = "how many at a time", .idle = "all processes are acted on at once"},
+    VIEW_FLAGS,
+    {0},
+};
+
+const struct flag save_flags[] = {
+    {.name = "force", .letter = 'f', .type = FLAG_BOOL, .help = "save it also when it is empty"},
     {0},
 };

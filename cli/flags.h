@@ -8,5 +8,8 @@ extern const struct flag start_flags[];
 extern const struct flag json_flags[];
 extern const struct flag why_flags[];
 extern const struct flag logs_flags[];
+extern const struct flag list_flags[];
+extern const struct flag control_flags[];
+extern const struct flag save_flags[];
 
 #endif

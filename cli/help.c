@@ -9,7 +9,8 @@
 
 #define HELP_WIDTH_MAX 92
 #define FLAG_COLUMN    32
-#define COMMAND_COLUMN 14
+#define COMMAND_COLUMN 16
+#define EXAMPLE_COLUMN 46
 
 static int help_width(const struct out *o)
 {
@@ -89,6 +90,8 @@ static void flag_entries(const struct out *o, struct buf *b, const struct flag *
     for (; f && f->name; f++) {
         struct buf left = {0};
 
+        if (f->idle || f->refused)
+            continue;
         if (f->letter)
             buf_printf(&left, "-%c, ", f->letter);
         else
@@ -105,6 +108,21 @@ static void flag_entries(const struct out *o, struct buf *b, const struct flag *
         }
         buf_free(&left);
     }
+}
+
+/* Flags that only PM2's users look for: their names are enough. */
+static void idle_flags(const struct out *o, struct buf *b, const struct flag *f)
+{
+    struct buf names = {0};
+
+    for (; f && f->name; f++)
+        if (f->idle)
+            buf_printf(&names, "%s--%s", names.len ? ", " : "", f->name);
+    if (names.len) {
+        buf_puts(b, "  Taken as PM2 does, without effect in this version, with a warning:\n    ");
+        help_wrap(b, names.data, 4, 4, help_width(o));
+    }
+    buf_free(&names);
 }
 
 static void command_help(const struct out *o, struct buf *b, const struct command *c)
@@ -124,6 +142,7 @@ static void command_help(const struct out *o, struct buf *b, const struct comman
     if (c->flags) {
         heading(o, b, "Options");
         flag_entries(o, b, c->flags);
+        idle_flags(o, b, c->flags);
     }
     heading(o, b, "Options of every command");
     flag_entries(o, b, global_flags);
@@ -166,6 +185,24 @@ void help_print(const struct out *o, const struct command *c)
         command_help(o, &b, c);
     else
         overview(o, &b);
+    out_data(&b);
+    buf_free(&b);
+}
+
+void help_examples(const struct out *o)
+{
+    struct buf b = {0};
+
+    for (size_t i = 0; i < n_commands; i++) {
+        const struct example *e = commands[i].examples;
+
+        heading(o, &b, commands[i].name);
+        for (; e->line; e++) {
+            const char *what = *e->what ? e->what : commands[i].summary;
+
+            entry(o, &b, e->line, what, EXAMPLE_COLUMN);
+        }
+    }
     out_data(&b);
     buf_free(&b);
 }

@@ -8,6 +8,9 @@
 /* The whole of pm (NULL), or one command; on stdout. */
 void help_print(const struct out *o, const struct command *c);
 
+/* The examples of all commands; on stdout. */
+void help_examples(const struct out *o);
+
 /* A few lines for who typed pm alone; on stderr. */
 void help_usage(void);
 

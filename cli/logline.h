@@ -7,14 +7,20 @@
 
 struct buf;
 
-enum logline_form { LOGLINE_PREFIXED, LOGLINE_RAW, LOGLINE_JSON };
+enum logline_form {
+    LOGLINE_PREFIXED, /* id|name | text */
+    LOGLINE_RAW,      /* the bytes */
+    LOGLINE_JSON, /* PM2's {message, timestamp, type, process_id, app_name}, and instance, run, time (µs) */
+    LOGLINE_WORDS /* timestamp=... app=... id=... type=out|error message=... */
+};
 
 struct logline_style {
     enum logline_form form;
-    bool terminal;   /* control characters are made visible; otherwise the bytes pass */
-    bool color;      /* prefix by process, red for the error stream; the line's own colours pass */
-    bool timestamp;  /* local time before the text */
-    int label_width; /* of "id|name", so that the texts stand in one column */
+    bool terminal;           /* control characters are made visible; otherwise the bytes pass */
+    bool color;              /* prefix by process, red for the error stream; the line's own colours pass */
+    int label_width;         /* of "id|name", so that the texts stand in one column */
+    const char *time_format; /* local time before the text, in the tokens of log_date.h; NULL = none */
+    const char *highlight;   /* a word that stands out where it occurs; NULL = none */
 };
 
 /* Columns of a record's "id|name", at most LOGLINE_LABEL_MAX. */

@@ -23,11 +23,15 @@ static int terminal_width(void)
     return columns && atoi(columns) > 0 ? atoi(columns) : 80;
 }
 
+void out_measure(struct out *o)
+{
+    o->width = o->tty ? terminal_width() : 0;
+}
+
 void out_init(struct out *o)
 {
     *o = (struct out){.utf8 = text_init_locale(), .tty = isatty(STDOUT_FILENO)};
-    if (o->tty)
-        o->width = terminal_width();
+    out_measure(o);
     out_set_flags(o, false, false);
 }
 

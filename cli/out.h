@@ -36,6 +36,8 @@ int out_error(const struct out *o, const char *fmt, ...) __attribute__((format(p
 /* A further line of an error, indented, made harmless. */
 void out_detail(const struct out *o, const char *text);
 
+void out_measure(struct out *o); /* looks at the width of the terminal again */
+
 void out_data(const struct buf *b); /* to stdout as it is */
 void out_table(const struct out *o, const struct table *t);
 

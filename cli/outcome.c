@@ -51,6 +51,10 @@ unsigned outcome_print(const struct cli *c, const json_t *result, const char *do
 
         if (!json_is_true(json_object_get(o, "ok")))
             print_failure(c, o, done, failed++ < FAILURES_IN_FULL);
+        else if (strcmp(status, "deleted") == 0)
+            out_say(&c->out, "deleted %s (id %lld)", j_text(o, "name"), id);
+        else if (strcmp(done, "started") == 0 && strcmp(status, "stopped") == 0)
+            out_say(&c->out, "added %s (id %lld), which is not started by itself", j_text(o, "name"), id);
         else if (pid > 0 && strcmp(status, "online") == 0)
             out_say(&c->out, "%s %s (id %lld, pid %lld)", done, j_text(o, "name"), id, pid);
         else

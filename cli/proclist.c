@@ -7,10 +7,13 @@
 #include "cli/jsonget.h"
 #include "cli/session.h"
 #include "cli/table.h"
+#include "cli/text.h"
 #include "cli/units.h"
 #include "common/buf.h"
 #include "common/clock.h"
 #include "common/mem.h"
+
+#define TABLE_LEAST 34 /* columns of a terminal; below them not even id, name and status fit */
 
 /* In the order of the table; what can be spared first on a narrow terminal has the highest number. */
 static const struct column columns[] = {
@@ -27,19 +30,16 @@ static const struct column columns[] = {
     {.title = "user", .spare = 9, .shrink = 8},
 };
 
-static int by_name_then_id(const void *a, const void *b)
-{
-    const json_t *x = *(json_t *const *)a, *y = *(json_t *const *)b;
-    int order = strcmp(j_text(x, "name"), j_text(y, "name"));
-    long long ix = j_int(x, "id"), iy = j_int(y, "id");
-
-    return order ? order : (ix > iy) - (ix < iy);
-}
-
 static const char *number(char out[UNITS_MAX], long long v)
 {
     snprintf(out, UNITS_MAX, "%lld", v);
     return out;
+}
+
+static bool is_alive(const char *status)
+{
+    return strcmp(status, "online") == 0 || strcmp(status, "launching") == 0 ||
+           strcmp(status, "stopping") == 0;
 }
 
 static void add_mode(struct table *t, const char *mode)
@@ -52,8 +52,7 @@ static void add_mode(struct table *t, const char *mode)
 static void add_row(struct table *t, const json_t *r, int64_t now)
 {
     const char *status = j_text(r, "status");
-    bool lives =
-        strcmp(status, "online") == 0 || strcmp(status, "launching") == 0 || strcmp(status, "stopping") == 0;
+    bool lives = is_alive(status);
     long long since = j_int(r, "uptime_since"), restarts = j_int(r, "restarts");
     char s[UNITS_MAX];
 
@@ -71,20 +70,55 @@ static void add_row(struct table *t, const json_t *r, int64_t now)
     table_add(t, COLOR_NONE, j_text(r, "user"));
 }
 
-void proclist_render(const struct out *o, const json_t *records, int64_t now, struct buf *out)
+static void mini_line(const struct out *o, struct buf *out, const char *key, enum color color,
+                      const char *text)
+{
+    _cleanup_free_ char *clean = text_clean_dup(text);
+
+    buf_printf(out, "  %-9s : %s%s%s\n", key, color_on(o->color, color), clean, color_off(o->color, color));
+}
+
+/* One process as PM2's mini list has it: keys and values, for screens where no table fits. */
+static void append_mini(const struct out *o, const json_t *r, int64_t now, struct buf *out)
+{
+    const char *status = j_text(r, "status");
+    bool lives = is_alive(status);
+    long long since = j_int(r, "uptime_since");
+    _cleanup_free_ char *name = text_clean_dup(j_text(r, "name"));
+    _cleanup_free_ char *mode = xstrndup(j_text(r, "mode"), strcspn(j_text(r, "mode"), "_"));
+    char s[UNITS_MAX];
+
+    buf_printf(out, "+--- %s%s%s\n", color_on(o->color, COLOR_BOLD), name, color_off(o->color, COLOR_BOLD));
+    mini_line(o, out, "namespace", COLOR_NONE, j_text(r, "namespace"));
+    mini_line(o, out, "id", COLOR_TITLE, number(s, j_int(r, "id")));
+    mini_line(o, out, "pid", COLOR_NONE, number(s, lives ? j_int(r, "pid") : 0));
+    mini_line(o, out, "status", color_of_status(status), status);
+    mini_line(o, out, "mode", COLOR_NONE, mode);
+    mini_line(o, out, "restarts", COLOR_NONE, number(s, j_int(r, "restarts")));
+    mini_line(o, out, "uptime", COLOR_NONE, lives && since > 0 ? units_uptime(s, now - since) : "0");
+    snprintf(s, sizeof(s), "%.4g%%", lives ? j_number(r, "cpu") : 0.0);
+    mini_line(o, out, "cpu", COLOR_NONE, s);
+    mini_line(o, out, "memory", COLOR_NONE, units_size(s, lives ? (uint64_t)j_number(r, "memory") : 0));
+}
+
+void proclist_render(const struct out *o, const struct list_view *view, const json_t *records, int64_t now,
+                     struct buf *out)
 {
     struct table_style style = {.box = o->tty, .utf8 = o->utf8, .color = o->color, .width = o->width};
-    size_t n = json_array_size(records);
-    const json_t **sorted = xcalloc(n + 1, sizeof(*sorted));
+    bool mini = view->mini || (o->width > 0 && o->width < TABLE_LEAST);
+    size_t n;
+    const json_t **sorted = list_view_order(view, records, &n);
     struct table t;
 
-    for (size_t i = 0; i < n; i++)
-        sorted[i] = json_array_get(records, i);
-    qsort(sorted, n, sizeof(*sorted), by_name_then_id);
     table_init(&t, columns, ARRAY_LEN(columns));
-    for (size_t i = 0; i < n; i++)
-        add_row(&t, sorted[i], now);
-    table_render(&t, &style, out);
+    for (size_t i = 0; i < n; i++) {
+        if (mini)
+            append_mini(o, sorted[i], now, out);
+        else
+            add_row(&t, sorted[i], now);
+    }
+    if (!mini)
+        table_render(&t, &style, out);
     table_deinit(&t);
     free(sorted);
 }
@@ -115,7 +149,7 @@ int proclist_print(struct cli *c)
     int code = session_call(c, "list", NULL, &records);
 
     if (code == 0) {
-        proclist_render(&c->out, records, (int64_t)clock_wall_ms(), &b);
+        proclist_render(&c->out, &c->view, records, (int64_t)clock_wall_ms(), &b);
         out_data(&b);
         if (c->out.tty)
             print_hint(c, records);

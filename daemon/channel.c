@@ -11,10 +11,18 @@
 
 #define CHANNEL_CHUNK    65536u
 #define CHANNEL_LINE_MAX (1024u * 1024) /* longer lines are skipped */
+/* Between looks at a line whose end has not come: its beginning stays in the socket, which is readable all
+ * the time. */
+#define PAUSE_FIRST_MS 5u
+#define PAUSE_LAST_MS  500u
 
 struct channel {
     uv_poll_t poll;
+    uv_timer_t pause;
+    int handles;
     int fd;
+    size_t seen; /* bytes of the unfinished line at the last look */
+    unsigned pause_ms;
     uint64_t run;
     channel_line_cb line;
     void *arg;
@@ -29,8 +37,16 @@ static void on_closed(uv_handle_t *handle)
 {
     struct channel *c = handle->data;
 
+    if (--c->handles > 0)
+        return;
     free(c->rest);
     free(c);
+}
+
+static void close_handles(struct channel *c)
+{
+    uv_close((uv_handle_t *)&c->poll, on_closed);
+    uv_close((uv_handle_t *)&c->pause, on_closed);
 }
 
 /* Handles the whole lines of a peeked chunk; returns how many bytes may be consumed. */
@@ -52,6 +68,10 @@ static size_t handle_chunk(struct channel *c, const char *data, size_t len)
         } else {
             c->line(c->arg, c->run, start, (size_t)(end - start));
         }
+        if (c->rest_len) {
+            free(c->rest); /* as large as the longest line, and there are many channels */
+            c->rest = NULL;
+        }
         c->rest_len = 0;
         done = (size_t)(end - data) + 1;
     }
@@ -70,6 +90,28 @@ static size_t handle_chunk(struct channel *c, const char *data, size_t len)
     return done;
 }
 
+static void on_readable(uv_poll_t *poll, int status, int events);
+
+static void on_pause_over(uv_timer_t *timer)
+{
+    struct channel *c = timer->data;
+
+    uv_poll_start(&c->poll, UV_READABLE | UV_DISCONNECT, on_readable);
+}
+
+/* Nothing could be consumed of the `len` bytes that are there. */
+static void wait_for_line_end(struct channel *c, size_t len, bool disconnected)
+{
+    uv_poll_stop(&c->poll);
+    if (disconnected)
+        return; /* it will not come any more */
+    c->pause_ms = len != c->seen || !c->pause_ms ? PAUSE_FIRST_MS : c->pause_ms * 2;
+    if (c->pause_ms > PAUSE_LAST_MS)
+        c->pause_ms = PAUSE_LAST_MS;
+    c->seen = len;
+    uv_timer_start(&c->pause, on_pause_over, c->pause_ms, 0);
+}
+
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
     struct channel *c = poll->data;
@@ -77,7 +119,6 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     ssize_t n;
     size_t done;
 
-    (void)events;
     n = status < 0 ? 0 : recv(c->fd, chunk, sizeof(chunk), MSG_PEEK | MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
@@ -88,6 +129,10 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     c->busy = true;
     done = handle_chunk(c, chunk, (size_t)n);
     c->busy = false;
+    if (done > 0)
+        c->pause_ms = 0;
+    else if (!c->closing)
+        wait_for_line_end(c, (size_t)n, events & UV_DISCONNECT);
     /* A descriptor that an app sends along is closed by the kernel when its bytes are read without a control
      * buffer. */
     while (done > 0) {
@@ -97,7 +142,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
         done -= (size_t)n;
     }
     if (c->closing)
-        uv_close((uv_handle_t *)&c->poll, on_closed);
+        close_handles(c);
 }
 
 struct channel *channel_new(uv_loop_t *loop, int fd, uint64_t run, channel_line_cb line, void *arg)
@@ -112,7 +157,9 @@ struct channel *channel_new(uv_loop_t *loop, int fd, uint64_t run, channel_line_
         free(c);
         return NULL;
     }
-    c->poll.data = c;
+    uv_timer_init(loop, &c->pause);
+    c->poll.data = c->pause.data = c;
+    c->handles = 2;
     uv_poll_start(&c->poll, UV_READABLE | UV_DISCONNECT, on_readable);
     return c;
 }
@@ -124,7 +171,7 @@ void channel_free(struct channel *c)
     c->closing = true;
     uv_poll_stop(&c->poll);
     if (!c->busy)
-        uv_close((uv_handle_t *)&c->poll, on_closed);
+        close_handles(c);
 }
 
 int channel_send(struct channel *c, const char *json)

@@ -13,6 +13,8 @@
 #include "common/fs.h"
 #include "common/mem.h"
 #include "common/plog.h"
+#include "daemon/app_cache.h"
+#include "daemon/saved.h"
 
 #define BEAT_MS 1000u
 
@@ -28,7 +30,7 @@ static void on_signal(uv_signal_t *handle, int signum)
     if (signum == SIGUSR2)
         engine_reopen_logs(e);
     else if (e->restore)
-        log_warn("told to end while starting; that is done when the state is together");
+        e->end_asked = true;
     else
         engine_shutdown(e, false, "signal to the engine", NULL, NULL);
 }
@@ -80,6 +82,7 @@ static void on_store_resync(void *arg, const char *msg)
     struct app *a;
 
     log_error("%s", msg);
+    saved_put_all(e);
     TAILQ_FOREACH (a, supervisor_apps(e->sup), entry) {
         engine_save_app(e, a);
     }
@@ -92,7 +95,7 @@ static bool refuse_method(void *arg, const struct method *m)
 {
     const struct engine *e = arg;
 
-    return e->shutdown && m->mutates;
+    return (e->shutdown || e->updating) && m->mutates;
 }
 
 void engine_ready(struct engine *e)
@@ -126,14 +129,23 @@ static void close_if_open(uv_handle_t *handle)
 static void after_store(void *arg)
 {
     struct engine *e = arg;
+    struct app *a;
     const struct kw_msg bye = {.type = KW_BYE, .arg = 0};
+    struct hold *hold;
 
     e->store = NULL;
     engine_send(e, &bye);
     keeper_link_close(e->link);
     e->link = NULL;
+    runtimes_end(e);
+    TAILQ_FOREACH (a, supervisor_apps(e->sup), entry) {
+        app_cache_drop(a);
+    }
     supervisor_free(e->sup);
     e->sup = NULL;
+    HOLDS_FOREACH (hold, &e->holds) {
+        engine_unwatch(e, hold); /* of what does not even die by SIGKILL */
+    }
     close_if_open((uv_handle_t *)&e->beat);
     close_if_open((uv_handle_t *)&e->sig_term);
     close_if_open((uv_handle_t *)&e->sig_int);
@@ -238,6 +250,7 @@ int engine_main(const char *home, int keeper_fd)
         log_debug("the loop closed with handles left");
     holds_clear(&e->holds);
     home_close(&e->home);
+    saved_free(e);
     free(e->pmd_path);
     free(e);
     return 0;

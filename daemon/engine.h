@@ -51,8 +51,16 @@ struct engine {
     char home_id[33];
     struct restore *restore;   /* until the state is put together; then NULL */
     struct shutdown *shutdown; /* from the moment the engine was told to end */
-    bool acks_pending;         /* exit records that could not be stored yet */
-    bool keeper_retry;         /* no new keeper could be started yet */
+    uint64_t ends;             /* of runs, counted in the order in which their rows are queued */
+    bool acks_pending; /* exit records whose rows are queued or refused: acknowledged with the next beat that
+                          finds them stored */
+    bool keeper_retry; /* no new keeper could be started yet */
+    bool keeper_welcomed; /* the keeper on the link has said its first word */
+    bool end_asked;       /* while e->restore: done as soon as the state is together */
+    char *saved[2];       /* the list of the last pm save and the one before; NULL = none */
+    json_t *settings;     /* of pm set: strings */
+    bool forgotten;       /* pm kill emptied the list, and nothing was started since */
+    bool updating;        /* this engine ends so that a new one starts */
 
     uv_timer_t beat;
     uv_signal_t sig_term, sig_int, sig_usr2;
@@ -82,8 +90,9 @@ static inline struct runtime *runtime_of(const struct process *p)
 /* engine_sys.c: the supervisor's outside world */
 void engine_sys_init(struct engine *e);
 void runtime_new(struct engine *e, struct process *p);
+void runtimes_end(struct engine *e); /* of all processes; their memory lasts until the loop's next turn */
 void engine_save_process(struct engine *e, const struct process *p);
-void engine_save_app(struct engine *e, const struct app *a);
+void engine_save_app(struct engine *e, struct app *a); /* also after every change of its configuration */
 void engine_store_old_end(struct engine *e, const struct process *p,
                           const struct kw_msg *m); /* of an earlier run */
 struct process *engine_add_process(struct engine *e, struct app *a, uint32_t instance, int64_t id);
@@ -91,8 +100,11 @@ struct tree_ctx engine_tree_ctx(const struct engine *e);
 
 /* engine_keeper.c: news from the keeper, and its replacement */
 int engine_link(struct engine *e, int fd);
-void engine_send(struct engine *e, const struct kw_msg *m);
+/* 0 also when there is no keeper: the next one gets all that is held, and spawns are refused then. Negative
+ * when the message is lost although there is one. */
+int engine_send(struct engine *e, const struct kw_msg *m);
 void engine_ack(struct engine *e, uint64_t run);
+void engine_run_ended(struct engine *e, struct hold *hold, const struct run_end *end);
 void engine_note(struct engine *e, const struct process *p); /* the keeper's note of the current run */
 void engine_stream_done(struct engine *e, uint64_t run, enum log_stream_kind kind);
 void engine_spool_made(struct engine *e, uint64_t run, enum log_stream_kind kind, int fd);
@@ -120,11 +132,16 @@ void restore_message(struct engine *e,
 void restore_image_failed(struct engine *e);
 void restore_image(struct engine *e, const struct store_image *image);
 
+void restore_fill(struct process *p, const struct store_process *row);
+
 /* engine.c: the state is together, clients may come */
 void engine_ready(struct engine *e);
 
 /* engine_adopt.c: a child that outlived both daemons. False when it is not there any more. */
-bool engine_adopt(struct engine *e, struct process *p, const struct store_process *row);
+struct run_pipes {
+    uint64_t in, out, err; /* inodes; 0 = unknown */
+};
+bool engine_adopt(struct engine *e, struct process *p, const struct run_pipes *pipes);
 
 /* engine_shutdown.c. `forget`: the list goes too (pm kill). `done` is called when all is stopped, before the
  * end. */

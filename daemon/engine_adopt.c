@@ -45,7 +45,7 @@ static int open_pipe(pid_t pid, uint64_t inode, int flags)
     return fd;
 }
 
-bool engine_adopt(struct engine *e, struct process *p, const struct store_process *row)
+bool engine_adopt(struct engine *e, struct process *p, const struct run_pipes *pipes)
 {
     struct kw_msg m = {.type = KW_ADOPT,
                        .token = p->run,
@@ -70,10 +70,12 @@ bool engine_adopt(struct engine *e, struct process *p, const struct store_proces
     hold->start_ticks = p->start_ticks;
     hold->start_us = m.start_us;
     hold->foreign = true;
+    if (p->run >= e->foreign_below)
+        e->foreign_below = p->run + 1;
     hold_set(hold, KW_FD_PIDFD, pidfd);
-    hold_set(hold, KW_FD_STDOUT, open_pipe(p->pid, row->pipe_out, O_RDONLY));
-    hold_set(hold, KW_FD_STDERR, open_pipe(p->pid, row->pipe_err, O_RDONLY));
-    hold_set(hold, KW_FD_STDIN, open_pipe(p->pid, row->pipe_in, O_WRONLY));
+    hold_set(hold, KW_FD_STDOUT, open_pipe(p->pid, pipes->out, O_RDONLY));
+    hold_set(hold, KW_FD_STDERR, open_pipe(p->pid, pipes->err, O_RDONLY));
+    hold_set(hold, KW_FD_STDIN, open_pipe(p->pid, pipes->in, O_WRONLY));
     for (int kind = 1; kind < KW_FD_COUNT; kind++)
         if (hold->fds[kind] >= 0)
             kw_add_fd(&m, (enum kw_fd)kind, hold->fds[kind]);

@@ -14,14 +14,18 @@
 #include "daemon/engine.h"
 #include "daemon/foreign.h"
 
-void engine_send(struct engine *e, const struct kw_msg *m)
+int engine_send(struct engine *e, const struct kw_msg *m)
 {
     int rc = e->link ? keeper_link_send(e->link, m) : -EPIPE;
 
     /* While there is no keeper nothing is lost: what it must know goes to the next one with the hand-over. A
-     * spawn is the exception: it is refused, and the life cycle tries again. */
-    if (rc < 0 && m->type == KW_SPAWN && e->sup)
-        log_warn("run %llu cannot be spawned now: %s", (unsigned long long)m->token, strerror(-rc));
+     * spawn is the exception: it is refused once there is one, and the life cycle tries again. */
+    if (rc == -EPIPE)
+        return 0;
+    if (rc < 0)
+        log_error("message %u for run %llu cannot go to the keeper: %s", (unsigned)m->type,
+                  (unsigned long long)m->token, strerror(-rc));
+    return rc;
 }
 
 /* The keeper's note of a living run is always as fresh as this engine's memory: a successor starts from it.
@@ -31,9 +35,12 @@ void engine_note(struct engine *e, const struct process *p)
     struct kw_msg m = {.type = KW_NOTE, .token = p->run};
     struct hold *hold = holds_get(&e->holds, p->run);
 
-    if (!hold || hold->exited || hold->pid <= 0)
+    if (!hold || hold->exited)
         return;
+    /* Also before the fork's answer, or a stop in that moment would be unknown to the next engine. */
     m.note_len = (uint16_t)process_note_write(p, m.note, sizeof(m.note));
+    if (m.note_len == hold->note_len && memcmp(hold->note, m.note, m.note_len) == 0)
+        return;
     memcpy(hold->note, m.note, m.note_len);
     hold->note_len = m.note_len;
     engine_send(e, &m);
@@ -42,11 +49,15 @@ void engine_note(struct engine *e, const struct process *p)
 /* The spec goes last: with it a new engine knows where late output of an ended run belongs. */
 static void forget_if_over(struct engine *e, struct hold *hold)
 {
+    static const enum kw_fd last[] = {KW_FD_SPEC, KW_FD_STDOUT, KW_FD_STDERR, KW_FD_SPOOL_OUT,
+                                      KW_FD_SPOOL_ERR};
     struct kw_msg drop = {.type = KW_DROP, .token = hold->run};
 
     if (!hold->acked || !hold_is_empty(hold))
         return;
-    kw_add_fd(&drop, KW_FD_SPEC, -1);
+    /* Also what did not reach us for want of descriptors: the keeper's record would stay for ever. */
+    for (size_t i = 0; i < ARRAY_LEN(last); i++)
+        kw_add_fd(&drop, last[i], -1);
     engine_send(e, &drop);
     holds_free(&e->holds, hold);
 }
@@ -131,14 +142,19 @@ static void child_ended(struct engine *e, const struct kw_msg *m)
                                 .stime_us = m->stime_us,
                                 .maxrss_bytes = m->maxrss_bytes};
 
-    if (hold) {
-        hold->exited = true;
-        tree_root_remove(hold->pid);
-    }
-    logs_drain(e->logs, m->token);
-    supervisor_on_exit(e->sup, &end);
-    if (!supervisor_by_run(e->sup, m->token) && hold && !hold->acked && !hold->ending)
-        engine_ack(e, m->token); /* of no process: nobody else would */
+    if (hold)
+        engine_run_ended(e, hold, &end);
+}
+
+void engine_run_ended(struct engine *e, struct hold *hold, const struct run_end *end)
+{
+    hold->exited = true;
+    tree_root_remove(hold->pid);
+    if (e->logs)
+        logs_drain(e->logs, end->run);
+    supervisor_on_exit(e->sup, end);
+    if (!supervisor_by_run(e->sup, end->run) && !hold->acked && !hold->ending)
+        engine_ack(e, end->run); /* of no process: nobody else would */
 }
 
 /* SIGUSR2: the apps' files, and the daemon's own log when it goes to a file. */
@@ -160,6 +176,8 @@ static void signal_came(struct engine *e, int sig)
 {
     if (sig == SIGUSR2)
         engine_reopen_logs(e);
+    else if (sig == SIGTERM && e->restore)
+        e->end_asked = true; /* nothing is known of the apps yet: all would seem to be stopped */
     else if (sig == SIGTERM)
         engine_shutdown(e, false, "signal to the daemon", NULL, NULL);
 }
@@ -192,6 +210,7 @@ static void on_message(void *arg, struct kw_msg *m)
         break;
     case KW_WELCOME:
         e->keeper_pid = m->pid;
+        e->keeper_welcomed = true;
         if (e->server)
             server_set_keeper_pid(e->server, m->pid);
         break;
@@ -268,20 +287,21 @@ static void attach_keeper(struct engine *e, int fd)
 {
     struct hold *hold;
 
-    if (engine_link(e, fd) < 0) {
+    e->keeper_welcomed = false;
+    e->keeper_retry = engine_link(e, fd) < 0; /* it took the descriptor in both cases */
+    if (e->keeper_retry) {
         log_error("cannot talk to the new keeper");
-        close(fd);
         return;
     }
     hand_over_own(e);
     HOLDS_FOREACH (hold, &e->holds) {
-        if (hold->run == 0)
+        /* Without a pid the old keeper never answered: such a run is refused, see refuse_unanswered. */
+        if (hold->run == 0 || hold->pid <= 0)
             continue;
         hand_over_run(e, hold);
         if (hold->run >= e->foreign_below)
             e->foreign_below = hold->run + 1;
-        if (hold->pid > 0)
-            engine_watch_foreign(e, hold->run);
+        engine_watch_foreign(e, hold->run);
     }
 }
 
@@ -290,7 +310,8 @@ static void unanswered_killed(void *arg, const struct tree_job *job, unsigned al
     struct engine *e = arg;
 
     (void)alive;
-    supervisor_on_refused(e->sup, job->run.run, KW_STEP_FORK, EPIPE);
+    if (e->sup)
+        supervisor_on_refused(e->sup, job->run.run, KW_STEP_FORK, EPIPE);
 }
 
 /* Spawns that the dead keeper had not answered: it may have forked, and then nobody knows the child. It is
@@ -315,8 +336,8 @@ static void start_keeper(struct engine *e)
     struct err err;
     int fd = keeper_start_new(e->pmd_path, &e->home, &err);
 
-    e->keeper_retry = fd < 0;
     if (fd < 0) {
+        e->keeper_retry = true;
         log_error("no new keeper: %s; trying again", err.msg);
         return;
     }
@@ -324,22 +345,33 @@ static void start_keeper(struct engine *e)
     refuse_unanswered(e);
 }
 
+/* Ends whose rows were queued before this commit was asked for. */
+struct late_acks {
+    struct engine *engine;
+    uint64_t up_to;
+};
+
 static void acks_stored(void *arg, int rc, const char *msg)
 {
-    struct engine *e = arg;
+    struct late_acks *late = arg;
+    struct engine *e = late->engine;
+    uint64_t runs[2048], up_to = late->up_to;
     struct hold *hold;
-    uint64_t runs[256];
     size_t n = 0;
 
     (void)msg;
-    e->acks_pending = rc != 0;
-    if (rc != 0)
+    free(late);
+    if (rc != 0) {
+        e->acks_pending = true;
         return;
+    }
     HOLDS_FOREACH (hold, &e->holds) {
-        if (hold->ending && !hold->acked && n < ARRAY_LEN(runs))
+        /* A run that ended since has rows that this commit did not have. */
+        if (hold->ending && hold->ending <= up_to && !hold->acked && n < ARRAY_LEN(runs))
             runs[n++] = hold->run;
     }
-    e->acks_pending = n == ARRAY_LEN(runs);
+    if (n == ARRAY_LEN(runs))
+        e->acks_pending = true;
     while (n > 0)
         engine_ack(e, runs[--n]);
 }
@@ -352,9 +384,12 @@ void engine_keeper_tick(struct engine *e)
         engine_send(e, &beat);
     else if (e->keeper_retry)
         start_keeper(e);
-    if (e->acks_pending) {
+    if (e->acks_pending && e->store) {
+        struct late_acks *late = xcalloc(1, sizeof(*late));
+
         e->acks_pending = false;
-        store_commit(e->store, acks_stored, e);
+        *late = (struct late_acks){e, e->ends};
+        store_commit(e->store, acks_stored, late);
     }
 }
 
@@ -379,7 +414,12 @@ void engine_keeper_lost(void *arg)
     e->link = NULL;
     if (e->restore)
         begin_afresh(e);
-    start_keeper(e);
+    /* One that did not even say its first word (a broken binary) would be followed by the same, as fast as
+     * this program can fork: the next try comes with the next beat. */
+    if (e->keeper_welcomed)
+        start_keeper(e);
+    else
+        e->keeper_retry = true;
 }
 
 /* A pmd that found the lock taken asks to be this engine's keeper. */

@@ -13,6 +13,7 @@
 #include "common/mem.h"
 #include "common/plog.h"
 #include "daemon/engine.h"
+#include "daemon/saved.h"
 
 #define RESTORE_LATER_MAX 65536
 
@@ -21,9 +22,17 @@ struct record {
     json_t *blob;
 };
 
+/* A process that had a child at the last commit. */
+struct candidate {
+    uint32_t id;
+    struct run_pipes pipes;
+};
+
 struct restore {
     struct record *records; /* of runs */
     size_t n_records;
+    struct candidate *candidates;
+    size_t n_candidates;
     struct kw_msg *later; /* what came after a record: replayed in order */
     size_t n_later;
     bool snapshot_done, image_done;
@@ -64,6 +73,9 @@ static void take_record(struct engine *e, struct kw_msg *m)
     hold->foreign = m->flags & KW_FOREIGN;
     memcpy(hold->note, m->note, m->note_len);
     hold->note_len = m->note_len;
+    /* Orphans of all runs up to this one are not under the keeper that is now. */
+    if (hold->foreign && m->token >= e->foreign_below)
+        e->foreign_below = m->token + 1;
     if (!hold->exited)
         tree_root_add(m->pid, m->token);
     r->records = xrealloc(r->records, (r->n_records + 1) * sizeof(*r->records));
@@ -119,6 +131,7 @@ void restore_message(struct engine *e, struct kw_msg *m)
         break;
     case KW_WELCOME:
         e->keeper_pid = m->pid;
+        e->keeper_welcomed = true;
         break;
     default:
         break;
@@ -133,7 +146,7 @@ static enum lc_state state_of_word(const char *word)
     return LC_STOPPED;
 }
 
-static void fill_process(struct process *p, const struct store_process *row)
+void restore_fill(struct process *p, const struct store_process *row)
 {
     p->state = state_of_word(row->state);
     p->desired = strcmp(row->desired, "up") == 0 ? DESIRED_UP : DESIRED_DOWN;
@@ -171,17 +184,18 @@ static struct app *app_by_id(struct engine *e, uint64_t id)
     return NULL;
 }
 
-void restore_image(struct engine *e, const struct store_image *image)
+static void add_candidate(struct restore *r, uint32_t id, const struct store_process *row)
 {
-    struct restore *r = e->restore;
-    char boot_id[37];
+    r->candidates = xrealloc(r->candidates, (r->n_candidates + 1) * sizeof(*r->candidates));
+    r->candidates[r->n_candidates++] =
+        (struct candidate){id, {.in = row->pipe_in, .out = row->pipe_out, .err = row->pipe_err}};
+}
+
+/* The list as it was at the last commit. */
+static void take_list(struct engine *e, const struct store_image *image)
+{
     struct err err;
 
-    fs_boot_id(boot_id);
-    r->same_boot = strcmp(boot_id, image->boot_id) == 0;
-    r->damaged = image->fresh || image->from_backup || image->trouble;
-    r->image_done = true;
-    snprintf(e->home_id, sizeof(e->home_id), "%s", image->home_id);
     for (size_t i = 0; i < image->n_apps; i++) {
         json_t *j = json_loads(image->apps[i].json, JSON_ALLOW_NUL, NULL);
         struct app_spec *s = j ? app_spec_from_json(j, &err) : NULL;
@@ -201,24 +215,83 @@ void restore_image(struct engine *e, const struct store_image *image)
         if (!a)
             continue;
         p = engine_add_process(e, a, row->instance, row->id);
-        fill_process(p, row);
-        /* Outlived both daemons? Only when the keeper does not know the run can that be. */
-        if (p->pid > 0 && r->same_boot && !find_record(r, p->run))
-            engine_adopt(e, p, row);
+        restore_fill(p, row);
+        if (p->pid > 0 && e->restore->same_boot)
+            add_candidate(e->restore, p->id, row);
     }
+}
+
+void restore_image(struct engine *e, const struct store_image *image)
+{
+    struct restore *r = e->restore;
+    char boot_id[37];
+
+    fs_boot_id(boot_id);
+    r->same_boot = strcmp(boot_id, image->boot_id) == 0;
+    r->damaged = image->fresh || image->from_backup || image->trouble;
+    r->image_done = true;
+    snprintf(e->home_id, sizeof(e->home_id), "%s", image->home_id);
+    saved_load(e, image);
+    if (!saved_begin(e, image, r->same_boot, r->damaged))
+        take_list(e, image);
+    if (image->ended == STORE_TERMINATED)
+        store_set_ended(e->store, STORE_NOT_ENDED);
     finish_if_complete(e);
+}
+
+/*
+ * Which children outlived both daemons? Those that the keeper does not know, which is certain only when the
+ * whole snapshot is here: the image of state.db may be faster, and a pipe that is opened anew beside the
+ * keeper's would be read twice.
+ */
+static void adopt_candidates(struct engine *e)
+{
+    struct restore *r = e->restore;
+
+    for (size_t i = 0; i < r->n_candidates; i++) {
+        struct process *p = supervisor_by_id(e->sup, r->candidates[i].id);
+
+        if (p && !find_record(r, p->run))
+            engine_adopt(e, p, &r->candidates[i].pipes);
+    }
+}
+
+/* A failed exec is the end of its run as well; no exit record follows it. Of a run that had another keeper
+ * there is none either: its end was acknowledged when the pidfd is gone. */
+static bool is_over(struct engine *e, const struct kw_msg *m)
+{
+    const struct hold *hold = holds_get(&e->holds, m->token);
+
+    return m->flags & KW_HAS_EXITED || (m->flags & KW_EXEC_KNOWN && m->error) ||
+           (m->flags & KW_FOREIGN && hold && hold->fds[KW_FD_PIDFD] < 0);
+}
+
+/* Process ids begin anew when the list is empty, while the late output of a deleted process's run may keep
+ * its record: the app tells whose it is. */
+static struct process *known_process(struct engine *e, const struct record *rec)
+{
+    struct process *p = supervisor_by_id(e->sup, rec->m.proc);
+    uint64_t app = process_note_app(rec->m.note, rec->m.note_len);
+
+    if (!p || !app || p->app->id == app)
+        return p;
+    TAILQ_FOREACH (p, supervisor_processes(e->sup), entry) {
+        if (p->run == rec->m.token)
+            return p;
+    }
+    return NULL;
 }
 
 /* A run that state.db does not know: with a damaged database it is taken in, else its start was never
  * confirmed to anybody (or its deletion was), and it is ended. */
 static struct process *process_of_record(struct engine *e, struct record *rec)
 {
-    struct process *p = supervisor_by_id(e->sup, rec->m.proc);
+    struct process *p = known_process(e, rec);
     uint64_t app_id = (uint64_t)json_integer_value(json_object_get(rec->blob, "app"));
     struct app_spec *s;
     struct app *a;
 
-    if (p || !rec->blob || rec->m.flags & KW_HAS_EXITED || rec->m.error)
+    if (p || !rec->blob || is_over(e, &rec->m))
         return p;
     a = app_by_id(e, app_id);
     if (!a) {
@@ -260,9 +333,11 @@ static void resume_record(struct engine *e, struct process *p, const struct reco
     if (process_note_read(p, m->note, m->note_len) < 0)
         log_warn("the note of run %llu cannot be read", (unsigned long long)m->token);
     runtime_of(p)->resumed = true;
+    if (!rec->blob)
+        engine_attach_process_logs(e, p); /* taken back after a double fault: its spec is lost */
     engine_connect_run(e, p);
     supervisor_resume(e->sup, p, true);
-    if (m->flags & KW_EXEC_KNOWN)
+    if (m->flags & KW_EXEC_KNOWN && m->error) /* a success would begin the wait for readiness anew */
         supervisor_on_exec(e->sup, m->token, m->step, m->error);
     if (m->flags & KW_HAS_EXITED) {
         struct run_end end = end_of_record(m);
@@ -276,16 +351,17 @@ static void resume_record(struct engine *e, struct process *p, const struct reco
         supervisor_delete(e->sup, p, "left over by a command that was not finished", NULL, NULL);
 }
 
-/* A failed exec is the end of its run as well; no exit record follows it. */
-static bool is_over(const struct kw_msg *m)
+/* Is the end of this run stored, and with it all that followed? Such a record is still there only because its
+ * late output is not. Rows are written in order, so the end of a later run tells the same. */
+static bool end_is_stored(const struct process *p, const struct kw_msg *m)
 {
-    return m->flags & KW_HAS_EXITED || (m->flags & KW_EXEC_KNOWN && m->error);
+    return p->last.valid && p->last.run >= m->token;
 }
 
 /* Is this record the process's current run, with news for us? Else it is an old one that was dealt with. */
 static bool is_current(const struct process *p, const struct kw_msg *m)
 {
-    return m->token > p->run || (m->token == p->run && !(p->last.valid && p->last.run == m->token));
+    return m->token >= p->run && !end_is_stored(p, m);
 }
 
 /* The latest record of each process is its current run; earlier ones have ended and were judged before the
@@ -303,8 +379,8 @@ static void match_records(struct engine *e)
             latest = r->records[k].m.proc != rec->m.proc;
         if (p && latest && is_current(p, &rec->m)) {
             resume_record(e, p, rec);
-        } else if (is_over(&rec->m)) {
-            if (p && rec->m.flags & KW_HAS_EXITED)
+        } else if (is_over(e, &rec->m) || (p && end_is_stored(p, &rec->m))) {
+            if (p && rec->m.flags & KW_HAS_EXITED && !end_is_stored(p, &rec->m))
                 engine_store_old_end(e, p, &rec->m);
             engine_ack(e, rec->m.token);
         }
@@ -361,6 +437,7 @@ static void finish_if_complete(struct engine *e)
         return;
     if (r->image_failed)
         give_up(e);
+    adopt_candidates(e);
     match_records(e);
     resume_rest(e);
     e->restore = NULL;
@@ -369,7 +446,10 @@ static void finish_if_complete(struct engine *e)
     for (size_t i = 0; i < r->n_records; i++)
         json_decref(r->records[i].blob);
     free(r->records);
+    free(r->candidates);
     free(r->later);
     free(r);
     engine_ready(e);
+    if (e->end_asked)
+        engine_shutdown(e, false, "signal to the daemon", NULL, NULL);
 }

@@ -10,6 +10,7 @@
 #include "common/mem.h"
 #include "common/plog.h"
 #include "common/spawn_spec.h"
+#include "daemon/app_cache.h"
 #include "daemon/channel.h"
 #include "daemon/engine.h"
 #include "daemon/foreign.h"
@@ -22,13 +23,17 @@
  */
 char *engine_blob(const struct process *p, size_t *len)
 {
-    json_t *j = json_pack("{s:I,s:i,s:i,s:o}", "app", (json_int_t)p->app->id, "process", (int)p->id,
-                          "instance", (int)p->instance, "spec", app_spec_to_json(p->app->spec));
-    char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
+    struct buf text = {0};
+    size_t spec_len;
+    const char *spec = app_spec_text(p->app, &spec_len);
 
-    json_decref(j);
-    *len = text ? strlen(text) : 0;
-    return text;
+    buf_printf(&text,
+               "{\"app\":%llu,\"process\":%u,\"instance\":%u,\"spec\":", (unsigned long long)p->app->id,
+               p->id, p->instance);
+    buf_append(&text, spec, spec_len);
+    buf_putc(&text, '}');
+    *len = text.len;
+    return buf_steal(&text);
 }
 
 json_t *engine_read_blob(int spec_fd)
@@ -137,10 +142,7 @@ static void foreign_ended(void *arg, uint64_t run, bool known, int wait_status)
     if (!hold)
         return;
     hold->watch = NULL;
-    hold->exited = true;
-    tree_root_remove(hold->pid);
-    logs_drain(e->logs, run);
-    supervisor_on_exit(e->sup, &end);
+    engine_run_ended(e, hold, &end);
 }
 
 void engine_watch_foreign(struct engine *e, uint64_t run)

@@ -40,6 +40,18 @@ static void process_down(void *arg, const struct waiter_result *r)
         uv_timer_start(&s->step, step, 0, 0);
 }
 
+static void end_stored(void *arg, int rc, const char *msg)
+{
+    struct shutdown *s = arg;
+
+    if (rc < 0)
+        log_error("the end of the apps could not be stored: %s", msg);
+    if (s->done)
+        s->done(s->arg, s->stopped);
+    engine_end(s->engine);
+}
+
+/* Who asked is told when it is on disk: an engine that dies after that must not bring anything back. */
 static void finish(struct shutdown *s)
 {
     if (s->finished)
@@ -47,9 +59,9 @@ static void finish(struct shutdown *s)
     s->finished = true;
     uv_timer_stop(&s->step);
     log_info("all apps are stopped");
-    if (s->done)
-        s->done(s->arg, s->stopped);
-    engine_end(s->engine);
+    /* Only now: a daemon that dies before is followed by one that goes on, not by one that begins anew. */
+    store_set_ended(s->engine->store, s->forget || s->engine->forgotten ? STORE_FORGOTTEN : STORE_TERMINATED);
+    store_commit(s->engine->store, end_stored, s);
 }
 
 static struct app *last_app_with_work(struct shutdown *s)

@@ -10,11 +10,14 @@
 #include "common/err.h"
 #include "common/mem.h"
 #include "common/plog.h"
+#include "daemon/app_cache.h"
 #include "daemon/channel.h"
 #include "daemon/engine.h"
 #include "daemon/launch.h"
+#include "daemon/log_paths.h"
 #include "daemon/notify.h"
 #include "daemon/package_version.h"
+#include "daemon/pid_file.h"
 
 static uint64_t sys_mono_ms(void *ctx)
 {
@@ -107,8 +110,16 @@ static int sys_spawn(void *ctx, struct process *p, struct err *err)
     m.uid = l.spec.flags & SPAWN_SET_IDS ? l.spec.uid : (uint32_t)geteuid();
     m.note_len = (uint16_t)process_note_write(p, m.note, sizeof(m.note));
     kw_add_fd(&m, KW_FD_SPEC, rc);
+    memcpy(hold->note, m.note, m.note_len);
+    hold->note_len = m.note_len;
     launch_deinit(&l);
-    engine_send(e, &m);
+    rc = engine_send(e, &m);
+    if (rc < 0) {
+        if (notify_fd >= 0)
+            close(notify_fd);
+        holds_free(&e->holds, hold);
+        return err_set(err, rc, "the keeper cannot be asked for a child: %s", strerror(-rc));
+    }
     if (notify_fd >= 0) {
         struct kw_msg held = {.type = KW_HOLD, .token = p->run};
 
@@ -250,10 +261,21 @@ void engine_store_old_end(struct engine *e, const struct process *p, const struc
     store_put_run(e->store, &row);
 }
 
+static void put_pid_file(struct engine *e, const struct process *p, pid_t pid)
+{
+    struct log_paths paths;
+
+    log_paths_init(&paths, p->app->spec, e->home.path, p->id);
+    pid_file_put(&e->loop, paths.pid, pid);
+    log_paths_deinit(&paths);
+}
+
 static void sys_run_started(void *ctx, struct process *p)
 {
     struct engine *e = ctx;
     struct runtime *r = runtime_of(p);
+
+    put_pid_file(e, p, p->pid);
 
     free(r->detail);
     r->detail = NULL;
@@ -261,31 +283,11 @@ static void sys_run_started(void *ctx, struct process *p)
     store_put_event(e->store, clock_wall_ms(), "start", p->id, p->run, p->by);
 }
 
-/* The exit record may go once what follows from it is on disk: until then a killed engine would need it
- * again. */
-struct pending_ack {
-    struct engine *engine;
-    uint64_t run;
-};
-
-static void run_stored(void *arg, int rc, const char *msg)
-{
-    struct pending_ack *ack = arg;
-
-    (void)msg;
-    if (rc == 0)
-        engine_ack(ack->engine, ack->run);
-    else
-        ack->engine->acks_pending = true; /* the rows stay queued; asked again once a second */
-    free(ack);
-}
-
 static void sys_run_ended(void *ctx, struct process *p, const struct run_end *end)
 {
     struct engine *e = ctx;
     struct runtime *r = runtime_of(p);
-    struct pending_ack *ack = xcalloc(1, sizeof(*ack));
-    struct hold *hold = holds_get(&e->holds, end->run);
+    struct hold *hold = holds_make(&e->holds, end->run);
 
     save_run(e, p, end);
     store_put_event(e->store, p->last.ended_ms, "exit", p->id, end->run, r->detail);
@@ -294,13 +296,11 @@ static void sys_run_ended(void *ctx, struct process *p, const struct run_end *en
     r->channel = NULL;
     notify_free(r->notify);
     r->notify = NULL;
-    if (hold) {
-        hold->exited = true;
-        hold->ending = true;
-    }
-    ack->engine = e;
-    ack->run = end->run;
-    store_commit(e->store, run_stored, ack);
+    hold->exited = true;
+    /* The exit record may go once what follows from it is on disk: until then a killed engine would need it
+     * again. That has time, and the disk is not to be busy with it while the next run starts. */
+    hold->ending = ++e->ends;
+    e->acks_pending = true;
 }
 
 static uint64_t pipe_inode(const struct hold *hold, enum kw_fd kind)
@@ -349,16 +349,14 @@ void engine_save_process(struct engine *e, const struct process *p)
     store_put_process(e->store, &row);
 }
 
-void engine_save_app(struct engine *e, const struct app *a)
+void engine_save_app(struct engine *e, struct app *a)
 {
-    json_t *j = app_spec_to_json(a->spec);
-    char *text = json_dumps(j, JSON_COMPACT);
-    struct store_app row = {.id = a->id, .json = text};
+    struct store_app row = {.id = a->id};
+    size_t len;
 
-    if (text)
-        store_put_app(e->store, &row);
-    free(text);
-    json_decref(j);
+    app_cache_drop(a);
+    row.json = app_spec_text(a, &len);
+    store_put_app(e->store, &row);
 }
 
 static void sys_changed(void *ctx, struct process *p, enum lc_state old)
@@ -368,6 +366,8 @@ static void sys_changed(void *ctx, struct process *p, enum lc_state old)
     if (p->run)
         engine_note(e, p);
     engine_save_process(e, p);
+    if (p->state != old && (p->state == LC_STOPPED || p->state == LC_ERRORED))
+        put_pid_file(e, p, 0);
     if (p->state != old)
         store_put_event(e->store, clock_wall_ms(), lc_state_word(p->state), p->id, p->run, NULL);
 }
@@ -383,21 +383,36 @@ static void runtime_closed(uv_handle_t *handle)
     free(r);
 }
 
-static void sys_deleted(void *ctx, struct process *p)
+static void runtime_end(struct runtime *r)
 {
-    struct engine *e = ctx;
-    struct runtime *r = runtime_of(p);
-
-    store_del_process(e->store, p->id);
-    if (TAILQ_EMPTY(&p->app->processes))
-        store_del_app(e->store, p->app->id);
     channel_free(r->channel);
     notify_free(r->notify);
     r->channel = NULL;
     r->notify = NULL;
-    p->runtime = NULL;
     for (int i = 0; i < SYS_TIMER_COUNT; i++)
         uv_close((uv_handle_t *)&r->timers[i], runtime_closed);
+}
+
+void runtimes_end(struct engine *e)
+{
+    struct process *p;
+
+    TAILQ_FOREACH (p, supervisor_processes(e->sup), entry) {
+        runtime_end(runtime_of(p));
+    }
+}
+
+static void sys_deleted(void *ctx, struct process *p)
+{
+    struct engine *e = ctx;
+
+    store_del_process(e->store, p->id);
+    if (TAILQ_EMPTY(&p->app->processes)) {
+        store_del_app(e->store, p->app->id);
+        app_cache_drop(p->app);
+    }
+    runtime_end(runtime_of(p));
+    p->runtime = NULL;
 }
 
 void runtime_new(struct engine *e, struct process *p)

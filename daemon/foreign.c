@@ -56,8 +56,8 @@ static int status_of_reaped(int pidfd, int *wait_status)
 
 /*
  * The last field of a zombie's stat is its wait status; to whom it does not belong the kernel shows 0 there,
- * so the owner is checked. The pidfd is readable by now, so while there is a zombie of this pid it is the
- * one.
+ * so the owner is checked: that of the folder, for the files of a zombie all belong to root. The pidfd is
+ * readable by now, so while there is a zombie of this pid it is the one.
  */
 static bool status_of_zombie(pid_t pid, int *wait_status)
 {
@@ -66,9 +66,12 @@ static bool status_of_zombie(pid_t pid, int *wait_status)
     struct stat st;
     ssize_t n;
 
+    snprintf(path, sizeof(path), "/proc/%d", (int)pid);
+    if (stat(path, &st) < 0 || (geteuid() != 0 && (st.st_uid != geteuid() || st.st_gid != getegid())))
+        return false;
     snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
     _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &st) < 0 || (geteuid() != 0 && st.st_uid != geteuid()))
+    if (fd < 0)
         return false;
     n = read(fd, text, sizeof(text) - 1);
     if (n <= 0)

@@ -21,7 +21,7 @@ struct hold {
     pid_t pid;
     uint64_t start_ticks, start_us;
     bool exited;           /* the exit record is here */
-    bool ending;           /* what follows from it is being stored */
+    uint64_t ending;       /* what follows from it is being stored: which end this is, 0 = none */
     bool acked;            /* and the keeper may forget it */
     bool foreign;          /* not the keeper's child: the engine watches the pidfd */
     struct foreign *watch; /* while it does */

@@ -74,32 +74,45 @@ static int build_argv(struct launch *l, const struct app_spec *s, struct err *e)
     return 0;
 }
 
+/* A number of a user or group. The highest one means "leave as it is" to the kernel: the app would keep the
+ * daemon's rights. */
+static bool is_number(const char *word, uint32_t *id)
+{
+    unsigned long long n = 0;
+
+    if (!*word || strlen(word) > 10 || word[strspn(word, "0123456789")])
+        return false;
+    n = strtoull(word, NULL, 10);
+    *id = (uint32_t)n;
+    return n < UINT32_MAX;
+}
+
 static int resolve_ids(struct launch *l, const struct app_spec *s, struct err *e)
 {
     const struct passwd *pw = NULL;
-    char *end;
+    uint32_t id = 0;
 
     if (!s->uid && !s->gid)
         return 0;
     l->spec.uid = geteuid();
     l->spec.gid = getegid();
     if (s->uid) {
-        unsigned long n = strtoul(s->uid, &end, 10);
+        bool number = is_number(s->uid, &id);
 
-        pw = *end ? getpwnam(s->uid) : getpwuid((uid_t)n);
-        if (!pw && *end)
+        pw = number ? getpwuid(id) : getpwnam(s->uid);
+        if (!pw && !number)
             return err_set(e, -ENOENT, "there is no user \"%s\"", s->uid);
-        l->spec.uid = pw ? pw->pw_uid : (uint32_t)n;
+        l->spec.uid = pw ? pw->pw_uid : id;
         if (pw)
             l->spec.gid = pw->pw_gid;
     }
     if (s->gid) {
-        unsigned long n = strtoul(s->gid, &end, 10);
-        const struct group *gr = *end ? getgrnam(s->gid) : NULL;
+        bool number = is_number(s->gid, &id);
+        const struct group *gr = number ? NULL : getgrnam(s->gid);
 
-        if (!gr && *end)
+        if (!gr && !number)
             return err_set(e, -ENOENT, "there is no group \"%s\"", s->gid);
-        l->spec.gid = gr ? gr->gr_gid : (uint32_t)n;
+        l->spec.gid = gr ? gr->gr_gid : id;
     }
     l->spec.flags |= SPAWN_SET_IDS;
     l->spec.groups[0] = l->spec.gid;
@@ -108,11 +121,11 @@ static int resolve_ids(struct launch *l, const struct app_spec *s, struct err *e
         int n = SPAWN_GROUPS_MAX;
         gid_t groups[SPAWN_GROUPS_MAX];
 
-        if (getgrouplist(pw->pw_name, l->spec.gid, groups, &n) >= 0) {
-            l->spec.ngroups = (uint32_t)n;
-            for (int i = 0; i < n; i++)
-                l->spec.groups[i] = groups[i];
-        }
+        if (getgrouplist(pw->pw_name, l->spec.gid, groups, &n) < 0)
+            return err_set(e, -E2BIG, "user \"%s\" is in more than %d groups", pw->pw_name, SPAWN_GROUPS_MAX);
+        l->spec.ngroups = (uint32_t)n;
+        for (int i = 0; i < n; i++)
+            l->spec.groups[i] = groups[i];
         env_set(&l->envp, "HOME", pw->pw_dir);
         env_set(&l->envp, "USER", pw->pw_name);
         env_set(&l->envp, "LOGNAME", pw->pw_name);

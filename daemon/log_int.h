@@ -11,7 +11,7 @@
 #include <uv.h>
 
 #include "common/buf.h"
-#include "daemon/log_date.h"
+#include "common/log_date.h"
 #include "daemon/log_db.h"
 #include "daemon/log_file.h"
 #include "daemon/logs.h"
@@ -110,6 +110,7 @@ enum log_msg_type {
     LOG_MSG_SUB,
     LOG_MSG_UNSUB,
     LOG_MSG_REOPEN,
+    LOG_MSG_WIPE, /* `what` is the barrier of a struct log_wipe */
     LOG_MSG_STOP
 };
 struct log_msg {

@@ -167,6 +167,10 @@ static void handle(struct log_writer *w, const struct log_msg *m)
         reopen_files(w);
         log_commit(w);
         break;
+    case LOG_MSG_WIPE:
+        work_all(w);
+        log_wipe_begin(w, m->what);
+        break;
     case LOG_MSG_STOP:
         w->stop = true;
         break;
@@ -220,7 +224,7 @@ static void wait_for_work(struct log_writer *w, struct msg_list *msgs)
     struct log_stream *s;
 
     pthread_mutex_lock(&l->lock);
-    while (STAILQ_EMPTY(&l->msgs) && STAILQ_EMPTY(&w->work)) {
+    while (STAILQ_EMPTY(&l->msgs) && STAILQ_EMPTY(&w->work) && STAILQ_EMPTY(&w->wipes)) {
         uint64_t now = clock_mono_ms(), until = w->retry_at ? w->retry_at : UINT64_MAX;
 
         if (now >= until)
@@ -289,6 +293,7 @@ static void start(struct log_writer *w)
     STAILQ_INIT(&w->dirty);
     STAILQ_INIT(&w->done);
     LIST_INIT(&w->subs);
+    STAILQ_INIT(&w->wipes);
     w->chunk = xmalloc(LOG_CHUNK);
     w->pieces = xcalloc(LOG_PIECES, sizeof *w->pieces);
     w->place_until = clock_mono_ms() + LOG_BLOCK_MS;
@@ -301,6 +306,7 @@ static void finish(struct log_writer *w)
     struct log_stream *s;
 
     work_all(w);
+    log_wipe_cancel(w);
     reap(w);
     log_db_close(&w->db, true);
     free(w->db.path);
@@ -332,6 +338,7 @@ void *log_writer_main(void *arg)
         }
         retry(w);
         work_a_while(w);
+        log_wipe_step(w);
         reap(w);
     }
     finish(w);

@@ -12,6 +12,8 @@
 
 STAILQ_HEAD(log_work, log_stream);
 
+struct log_wipe;
+
 struct log_writer {
     struct logs *l;
     struct log_db db;
@@ -21,6 +23,7 @@ struct log_writer {
     STAILQ_HEAD(, log_stream) dirty; /* have something to commit */
     STAILQ_HEAD(, log_stream) done;  /* complete and committed */
     LIST_HEAD(, log_sub) subs;
+    STAILQ_HEAD(, log_wipe) wipes; /* rows that are being deleted */
 
     bool in_txn;
     unsigned rows; /* in the open transaction */
@@ -72,6 +75,11 @@ void log_file_failed(struct log_writer *w, struct log_file *f, int rc, const cha
 void log_drop(struct log_writer *w, struct log_stream *s, struct log_sink *k, uint64_t avail, bool last);
 void log_drop_check(struct log_writer *w, struct log_stream *s); /* after the timeouts */
 size_t log_drop_text(const struct log_sink *k, char out[128]);
+
+/* log_wipe.c; everything taken was handed on before */
+void log_wipe_begin(struct log_writer *w, struct log_barrier *barrier);
+void log_wipe_step(struct log_writer *w); /* a few rows of the first one */
+void log_wipe_cancel(struct log_writer *w);
 
 /* log_place.c: where a stream that was handed in goes on */
 bool log_place(struct log_writer *w, struct log_stream *s); /* false: not yet */

@@ -57,7 +57,7 @@ static void stopped(struct logs *l)
     /* What was asked while it closed gets an answer too. */
     while ((m = STAILQ_FIRST(&l->msgs))) {
         STAILQ_REMOVE_HEAD(&l->msgs, next);
-        if (m->type == LOG_MSG_BARRIER)
+        if (m->type == LOG_MSG_BARRIER || m->type == LOG_MSG_WIPE)
             ((struct log_barrier *)m->what)->passed(m->what);
         free(m);
     }

@@ -81,6 +81,18 @@ uint64_t logs_dropped(struct logs *l, uint32_t process); /* lines dropped since 
 /* Calls back when every byte taken before this call is in the rows and files (or could not be written). */
 void logs_flush(struct logs *l, void (*done)(void *arg), void *arg);
 
+/*
+ * Empties flat files and forgets stored lines, both up to what was taken before this call; what an app writes
+ * later is kept. `files` is the number of files that were emptied. rc 0, or negative with words.
+ */
+struct log_wipe_request {
+    char *const *paths;        /* NULL-terminated */
+    const uint32_t *processes; /* whose lines are forgotten; NULL = all */
+    size_t n_processes;
+};
+typedef void (*logs_wiped_cb)(void *arg, int rc, unsigned files, const char *msg);
+void logs_wipe(struct logs *l, const struct log_wipe_request *what, logs_wiped_cb done, void *arg);
+
 struct log_query {
     const uint32_t *processes; /* NULL = all */
     size_t n_processes;

@@ -21,19 +21,58 @@ const rpc_handler engine_handlers[METHOD_COUNT] = {
     [M_DESCRIBE] = method_describe,
     [M_WHY] = method_why,
     [M_LOGS] = method_logs,
+    [M_PROCESS_SIGNAL] = method_process_signal,
+    [M_PROCESS_RESET] = method_process_reset,
+    [M_PROCESS_ENV] = method_process_env,
     [M_PROCESS_SEND] = method_process_send,
+    [M_SCALE] = method_scale,
+    [M_SAVE] = method_save,
+    [M_RESURRECT] = method_resurrect,
+    [M_CLEARDUMP] = method_cleardump,
+    [M_FLUSH] = method_flush,
+    [M_SETTINGS_GET] = method_settings_get,
+    [M_SETTINGS_SET] = method_settings_set,
+    [M_SETTINGS_UNSET] = method_settings_unset,
+    [M_UPDATE] = method_update,
     [M_RELOAD_LOGS] = method_reload_logs,
     [M_KILL] = method_kill,
 };
 
-bool method_select(struct engine *e, struct rpc_request *r, struct selection *out)
+static bool match(struct engine *e, struct rpc_request *r, const json_t *words, struct selection *out)
 {
     struct err err;
+    int rc = selector_match(e->sup, words, out, &err);
 
-    if (selector_match(e->sup, json_object_get(r->params, "selectors"), out, &err) == 0)
-        return true;
-    rpc_fail(r, RPC_NO_MATCH, "%s", err.msg);
-    return false;
+    if (rc < 0)
+        rpc_fail(r, rc == -ENOENT ? RPC_NO_MATCH : RPC_BAD_PARAMS, "%s", err.msg);
+    return rc == 0;
+}
+
+bool method_select(struct engine *e, struct rpc_request *r, struct selection *out)
+{
+    return match(e, r, json_object_get(r->params, "selectors"), out);
+}
+
+struct process *method_select_one(struct engine *e, struct rpc_request *r, const char *what)
+{
+    json_t *words = json_pack("[O]", json_object_get(r->params, "selector"));
+    struct process *p = NULL;
+    struct selection sel;
+
+    if (match(e, r, words, &sel)) {
+        if (sel.n == 1)
+            p = sel.v[0];
+        else
+            rpc_fail(r, RPC_FAILED, "%s, give its id", what);
+        selection_free(&sel);
+    }
+    json_decref(words);
+    return p;
+}
+
+const char *method_by(const struct rpc_request *r)
+{
+    return r->conn ? conn_by(r->conn) : "a client";
 }
 
 void method_env_set(void *engine, struct rpc_request *r)
@@ -58,25 +97,12 @@ void method_process_send(void *engine, struct rpc_request *r)
 {
     struct engine *e = engine;
     const char *text = json_string_value(json_object_get(r->params, "text"));
-    json_t *words = json_pack("[O]", json_object_get(r->params, "selector"));
-    struct selection sel;
-    struct err err;
+    const struct process *p = method_select_one(e, r, "send goes to one process");
     struct hold *hold;
     ssize_t n;
 
-    int rc = selector_match(e->sup, words, &sel, &err);
-    json_decref(words);
-    if (rc < 0) {
-        rpc_fail(r, RPC_NO_MATCH, "%s", err.msg);
+    if (!p)
         return;
-    }
-    if (sel.n != 1) {
-        selection_free(&sel);
-        rpc_fail(r, RPC_FAILED, "send goes to one process, give its id");
-        return;
-    }
-    const struct process *p = sel.v[0];
-    selection_free(&sel);
     hold = p->run ? holds_get(&e->holds, p->run) : NULL;
     if (!hold || hold->exited || hold->fds[KW_FD_STDIN] < 0) {
         rpc_fail(r, RPC_FAILED, "%s (id %u) is %s: it has no standard input", p->app->spec->name, p->id,
@@ -107,5 +133,5 @@ void method_kill(void *engine, struct rpc_request *r)
 {
     struct engine *e = engine;
 
-    engine_shutdown(e, true, r->conn ? conn_by(r->conn) : "pm kill", killed, r);
+    engine_shutdown(e, true, method_by(r), killed, r);
 }

@@ -14,12 +14,29 @@ void method_list(void *engine, struct rpc_request *r);
 void method_describe(void *engine, struct rpc_request *r);
 void method_why(void *engine, struct rpc_request *r);
 void method_logs(void *engine, struct rpc_request *r);
+void method_process_signal(void *engine, struct rpc_request *r);
+void method_process_reset(void *engine, struct rpc_request *r);
+void method_process_env(void *engine, struct rpc_request *r);
 void method_process_send(void *engine, struct rpc_request *r);
+void method_scale(void *engine, struct rpc_request *r);
+void method_save(void *engine, struct rpc_request *r);
+void method_resurrect(void *engine, struct rpc_request *r);
+void method_cleardump(void *engine, struct rpc_request *r);
+void method_flush(void *engine, struct rpc_request *r);
+void method_settings_get(void *engine, struct rpc_request *r);
+void method_settings_set(void *engine, struct rpc_request *r);
+void method_settings_unset(void *engine, struct rpc_request *r);
+void method_update(void *engine, struct rpc_request *r);
 void method_reload_logs(void *engine, struct rpc_request *r);
 void method_kill(void *engine, struct rpc_request *r);
 
 struct selection;
+struct process;
 /* Matches the request's selectors; false: the request was answered with the failure. */
 bool method_select(struct engine *e, struct rpc_request *r, struct selection *out);
+/* The same for the one process of "selector". NULL: answered, with `what` when it is not exactly one. */
+struct process *method_select_one(struct engine *e, struct rpc_request *r, const char *what);
+/* Who asks, for the records. */
+const char *method_by(const struct rpc_request *r);
 
 #endif

@@ -12,6 +12,7 @@ struct outcome {
     struct engine *engine;
     struct rpc_request *request;
     json_t *list;
+    json_t *more;     /* what else the answer holds; NULL = nothing */
     unsigned pending; /* processes and log queries, and one until outcome_close */
     unsigned shown;
 };
@@ -46,6 +47,15 @@ static json_t *sorted(json_t *list)
     return out;
 }
 
+static json_t *whole(const struct outcome *o)
+{
+    json_t *result = json_pack("{s:o}", "processes", sorted(o->list));
+
+    if (o->more)
+        json_object_update(result, o->more);
+    return result;
+}
+
 static void on_committed(void *arg, int rc, const char *msg)
 {
     struct outcome *o = arg;
@@ -53,8 +63,9 @@ static void on_committed(void *arg, int rc, const char *msg)
     if (rc < 0)
         rpc_fail(o->request, RPC_NOT_SAVED, "done, but not saved: %s; it is tried again", msg);
     else
-        rpc_reply(o->request, json_pack("{s:o}", "processes", sorted(o->list)));
+        rpc_reply(o->request, whole(o));
     json_decref(o->list);
+    json_decref(o->more);
     free(o);
 }
 
@@ -122,6 +133,26 @@ void outcome_add(struct outcome *o, const struct waiter_result *r)
         *l = (struct outcome_lines){o, entry};
         logs_query(o->engine->logs, &q, on_lines, l);
     }
+}
+
+void outcome_process(struct outcome *o, const struct process *p, const char *error)
+{
+    struct waiter_result r = {.ok = !error,
+                              .id = p->id,
+                              .instance = p->instance,
+                              .pid = p->exited ? 0 : p->pid,
+                              .status = lc_state_word(p->state)};
+
+    snprintf(r.name, sizeof(r.name), "%s", p->app->spec->name);
+    snprintf(r.error, sizeof(r.error), "%s", error ? error : "");
+    outcome_add(o, &r);
+}
+
+void outcome_set(struct outcome *o, const char *key, json_t *value)
+{
+    if (!o->more)
+        o->more = json_object();
+    json_object_set_new(o->more, key, value);
 }
 
 void outcome_report(void *outcome, const struct waiter_result *r)

@@ -14,6 +14,9 @@ struct outcome *outcome_new(struct engine *e, struct rpc_request *r);
 void outcome_expect(struct outcome *o);                             /* one more process will report */
 void outcome_report(void *outcome, const struct waiter_result *r);  /* a waiter_cb */
 void outcome_add(struct outcome *o, const struct waiter_result *r); /* one that was not expected */
-void outcome_close(struct outcome *o);                              /* no more are expected */
+void outcome_process(struct outcome *o, const struct process *p,
+                     const char *error);                             /* as it is now; error NULL = ok */
+void outcome_set(struct outcome *o, const char *key, json_t *value); /* beside "processes"; takes the value */
+void outcome_close(struct outcome *o);                               /* no more are expected */
 
 #endif

@@ -20,6 +20,7 @@ struct app {
     uint64_t id; /* key in state.db; never reused */
     struct app_spec *spec;
     struct process_list processes; /* by instance */
+    void *cache;                   /* the engine's own: app_cache.h */
     TAILQ_ENTRY(app) entry;
 };
 TAILQ_HEAD(app_list_head, app);

@@ -6,6 +6,7 @@
 
 #include "common/mem.h"
 #include "config/spec.h"
+#include "daemon/app_cache.h"
 #include "daemon/log_paths.h"
 #include "daemon/sample.h"
 
@@ -251,16 +252,36 @@ static void write_command(struct jsonw *w, const struct app_spec *s)
         write_strings(w, "args", s->args);
 }
 
+/* PM2 has the app's variables both here and under "env". */
+static void make_flat_env(struct jsonw *w, const struct app_spec *s)
+{
+    write_env(w, s->env, true);
+}
+
+static void make_config(struct jsonw *w, const struct app_spec *s)
+{
+    jsonw_kstr(w, "name", s->name);
+    jsonw_kstr(w, "namespace", s->ns);
+    jsonw_kstr(w, "exec_mode", strcmp(s->exec_mode, "cluster") == 0 ? "cluster_mode" : "fork_mode");
+    jsonw_kint(w, "instances", s->instances);
+    jsonw_kstr(w, "instance_var", s->instance_var ? s->instance_var : "NODE_APP_INSTANCE");
+    jsonw_kstr(w, "username", user_of(s));
+    write_command(w, s);
+    write_policy(w, s);
+    write_constants(w);
+    jsonw_key(w, "env");
+    jsonw_obj_begin(w);
+    write_env(w, s->env, false);
+    jsonw_obj_end(w);
+}
+
 static void write_pm2_env(struct engine *e, struct jsonw *w, struct process *p)
 {
-    const struct app_spec *s = p->app->spec;
     char unique[80];
 
     jsonw_key(w, "pm2_env");
     jsonw_obj_begin(w);
-    write_env(w, s->env, true); /* PM2 has them both here and under "env" */
-    jsonw_kstr(w, "name", s->name);
-    jsonw_kstr(w, "namespace", s->ns);
+    app_text_write(p->app, APP_TEXT_FLAT_ENV, w, make_flat_env);
     jsonw_kuint(w, "pm_id", p->id);
     snprintf(unique, sizeof(unique), "%s-%u", e->home_id, p->id);
     jsonw_kstr(w, "unique_id", unique);
@@ -271,20 +292,10 @@ static void write_pm2_env(struct engine *e, struct jsonw *w, struct process *p)
     jsonw_kuint(w, "prev_restart_delay", p->counters.backoff_delay);
     jsonw_kuint(w, "pm_uptime", p->started_ms);
     jsonw_kuint(w, "created_at", p->created_ms);
-    jsonw_kstr(w, "exec_mode", strcmp(s->exec_mode, "cluster") == 0 ? "cluster_mode" : "fork_mode");
-    jsonw_kint(w, "instances", s->instances);
-    jsonw_kstr(w, "instance_var", s->instance_var ? s->instance_var : "NODE_APP_INSTANCE");
     jsonw_kuint(w, "NODE_APP_INSTANCE", p->instance);
-    jsonw_kstr(w, "username", user_of(s));
     jsonw_kstr(w, "version", runtime_of(p)->version ? runtime_of(p)->version : "N/A");
-    write_command(w, s);
     write_files(e, w, p);
-    write_policy(w, s);
-    write_constants(w);
-    jsonw_key(w, "env");
-    jsonw_obj_begin(w);
-    write_env(w, s->env, false);
-    jsonw_obj_end(w);
+    app_text_write(p->app, APP_TEXT_CONFIG, w, make_config);
     jsonw_obj_end(w);
 }
 

@@ -40,7 +40,10 @@ void sample_process(struct process *p)
     struct runtime *r = runtime_of(p);
     uint64_t now = clock_wall_ms(), ticks, pages, since, before;
     const long hz = sysconf(_SC_CLK_TCK);
+    bool known = r->sampled_ms > p->started_ms;
 
+    if (known && p->pid > 0 && !p->exited && now < r->sampled_ms + SAMPLE_WINDOW_MS)
+        return;
     if (p->pid <= 0 || p->exited || read_stat(p->pid, &ticks, &pages) < 0) {
         r->cpu_percent = 0;
         r->memory_bytes = 0;
@@ -48,11 +51,9 @@ void sample_process(struct process *p)
         return;
     }
     r->memory_bytes = pages * (uint64_t)sysconf(_SC_PAGESIZE);
-    if (r->sampled_ms && now < r->sampled_ms + SAMPLE_WINDOW_MS && r->sampled_ms > p->started_ms)
-        return;
     /* A look that was before this run says nothing about it. */
-    since = r->sampled_ms > p->started_ms ? r->sampled_ms : p->started_ms;
-    before = r->sampled_ms > p->started_ms ? r->cpu_ticks : 0;
+    since = known ? r->sampled_ms : p->started_ms;
+    before = known ? r->cpu_ticks : 0;
     if (now > since && ticks >= before)
         r->cpu_percent = (double)(ticks - before) * 1000.0 * 100.0 / (double)hz / (double)(now - since);
     r->cpu_ticks = ticks;

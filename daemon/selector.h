@@ -1,4 +1,4 @@
-/* Which processes a list of words means: all, ids, names. */
+/* Which processes a list of words means: all, names, script paths, namespaces, ids, regular expressions. */
 #ifndef PM_DAEMON_SELECTOR_H
 #define PM_DAEMON_SELECTOR_H
 
@@ -14,8 +14,11 @@ struct selection {
     size_t n;
 };
 
-/* A number is first an app's name, then an id. 0, or -ENOENT with words that name what matched nothing; then
- * `out` is empty. */
+/*
+ * Each word is "all"; /regex/ (POSIX extended, on apps' names); a number: a name, else a namespace, else an
+ * id; or anything else: names and absolute paths of scripts, else a namespace. 0, -ENOENT with words that
+ * name what matched nothing, or -EINVAL for what cannot be matched; then `out` is empty.
+ */
 int selector_match(struct supervisor *s, const json_t *words, struct selection *out, struct err *e);
 void selection_free(struct selection *sel);
 

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/mem.h"
@@ -9,7 +10,8 @@
 #include "daemon/server_int.h"
 #include "ipc/frame.h"
 
-#define READ_CHUNK 65536u
+#define READ_CHUNK  65536u
+#define SEND_BUFFER (1024 * 1024)
 
 /* Only used within one callback, so all connections share it. */
 static char read_chunk[READ_CHUNK];
@@ -17,8 +19,8 @@ static char read_chunk[READ_CHUNK];
 struct write {
     uv_write_t req;
     struct conn *conn;
-    char *data;
-    size_t len;
+    char *data[WRITE_PARTS_MAX];
+    size_t len; /* of all */
 };
 
 static void on_closed(uv_handle_t *handle)
@@ -80,14 +82,20 @@ static void break_soon(struct conn *c)
     uv_timer_start(&c->timer, on_timer, 0, 0);
 }
 
+static void write_free(struct write *w)
+{
+    for (int i = 0; i < WRITE_PARTS_MAX; i++)
+        free(w->data[i]);
+    free(w);
+}
+
 static void on_written(uv_write_t *req, int status)
 {
     struct write *w = (struct write *)req;
     struct conn *c = w->conn;
 
     c->queued -= w->len;
-    free(w->data);
-    free(w);
+    write_free(w);
     if (c->closing)
         return;
     if (status < 0) {
@@ -99,34 +107,38 @@ static void on_written(uv_write_t *req, int status)
     conn_resume(c);
 }
 
+void conn_write_parts(struct conn *c, struct buf *take, unsigned n)
+{
+    uv_buf_t b[WRITE_PARTS_MAX];
+    struct write *w = xcalloc(1, sizeof(*w));
+
+    w->conn = c;
+    for (unsigned i = 0; i < n; i++) {
+        w->len += take[i].len;
+        b[i] = uv_buf_init(NULL, (unsigned)take[i].len);
+        b[i].base = w->data[i] = buf_steal(&take[i]);
+    }
+    if (c->closing || c->broken) {
+        write_free(w);
+        return;
+    }
+    if (c->queued + w->len > QUEUE_MAX && c->queued > 0) {
+        log_warn("a client (pid %d) does not read its answers: closed", (int)c->pid);
+        write_free(w);
+        break_soon(c);
+        return;
+    }
+    c->queued += w->len;
+    if (uv_write(&w->req, (uv_stream_t *)&c->pipe, b, n, on_written) < 0) {
+        c->queued -= w->len;
+        write_free(w);
+        break_soon(c);
+    }
+}
+
 void conn_write(struct conn *c, struct buf *take)
 {
-    struct write *w;
-    uv_buf_t b;
-    size_t len = take->len;
-
-    if (c->closing || c->broken) {
-        buf_free(take);
-        return;
-    }
-    if (c->queued + len > QUEUE_MAX && c->queued > 0) {
-        log_warn("a client (pid %d) does not read its answers: closed", (int)c->pid);
-        buf_free(take);
-        break_soon(c);
-        return;
-    }
-    w = xcalloc(1, sizeof(*w));
-    w->conn = c;
-    w->len = len;
-    w->data = buf_steal(take);
-    c->queued += len;
-    b = uv_buf_init(w->data, (unsigned)len);
-    if (uv_write(&w->req, (uv_stream_t *)&c->pipe, &b, 1, on_written) < 0) {
-        c->queued -= len;
-        free(w->data);
-        free(w);
-        break_soon(c);
-    }
+    conn_write_parts(c, take, 1);
 }
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
@@ -236,6 +248,8 @@ void conn_open(struct server *s, int fd, uint32_t uid, int32_t pid)
         conn_close(c);
         return;
     }
+    /* Large answers go out in fewer turns, as far as the system's limit lets them. */
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &(int){SEND_BUFFER}, sizeof(int));
     uv_timer_start(&c->timer, on_timer, HELLO_MS, 0);
     uv_read_start((uv_stream_t *)&c->pipe, on_alloc, on_read);
 }

@@ -63,6 +63,9 @@ struct server {
 
 /* server_conn.c */
 void conn_open(struct server *s, int fd, uint32_t uid, int32_t pid);
+#define WRITE_PARTS_MAX 3
+void conn_write_parts(struct conn *c, struct buf *take,
+                      unsigned n);                 /* one line in up to three pieces; takes them */
 void conn_write(struct conn *c, struct buf *take); /* a whole line; takes the bytes */
 void conn_finish(struct conn *c);                  /* close when all is written */
 void conn_close(struct conn *c);

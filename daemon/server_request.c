@@ -65,17 +65,18 @@ static void request_free(struct rpc_request *r)
 
 void rpc_reply_text(struct rpc_request *r, struct buf *result)
 {
-    struct buf out = {0};
+    struct buf parts[WRITE_PARTS_MAX] = {{0}};
     struct jsonw w;
 
     if (r->conn && r->id) {
-        buf_reserve(&out, result->len + 64);
-        begin_reply(&out, &w, r->id);
+        begin_reply(&parts[0], &w, r->id);
         jsonw_key(&w, "result");
-        jsonw_raw(&w, result->data ? result->data : "null", result->data ? result->len : 4);
-        jsonw_obj_end(&w);
-        buf_putc(&out, '\n');
-        conn_write(r->conn, &out);
+        if (!result->data)
+            buf_puts(result, "null");
+        parts[1] = *result; /* not copied: it may be megabytes */
+        *result = (struct buf){0};
+        buf_puts(&parts[2], "}\n");
+        conn_write_parts(r->conn, parts, WRITE_PARTS_MAX);
     }
     buf_free(result);
     request_free(r);

@@ -25,7 +25,10 @@ struct store_tuning store_tuning = {
 
 static void push(struct store *s, struct store_op *op)
 {
+    bool waited_for = op->kind == OP_COMMIT || op->kind == OP_GET_RUNS;
+
     pthread_mutex_lock(&s->lock);
+    s->urgent = s->urgent || waited_for;
     store_queue_push(&s->incoming, op);
     s->lost += store_queue_shrink(&s->incoming, store_tuning.queue_max);
     pthread_cond_signal(&s->wake);
@@ -109,9 +112,23 @@ void store_put_event(struct store *s, uint64_t time_ms, const char *kind, uint32
     push(s, store_op_event(&ev));
 }
 
-void store_set_stopped(struct store *s, bool stopped)
+void store_set_ended(struct store *s, enum store_end how)
 {
-    push(s, store_op_meta(META_STOPPED, stopped));
+    push(s, store_op_meta(META_STOPPED, how));
+}
+
+void store_put_saved(struct store *s, const char *key, const char *value)
+{
+    const struct store_text t = {key, value};
+
+    push(s, store_op_text(OP_PUT_SAVED, &t));
+}
+
+void store_put_setting(struct store *s, const char *key, const char *value)
+{
+    const struct store_text t = {key, value};
+
+    push(s, store_op_text(OP_PUT_SETTING, &t));
 }
 
 void store_commit(struct store *s, store_done_cb done, void *arg)

@@ -55,20 +55,37 @@ struct store_run {
     uint64_t maxrss_bytes, utime_us, stime_us;
 };
 
+/* A short text under a name: a saved list, a setting. */
+struct store_text {
+    const char *key;
+    const char *value;
+};
+
+/* How the last daemon ended. */
+enum store_end {
+    STORE_NOT_ENDED,  /* it runs, or was killed */
+    STORE_TERMINATED, /* by a signal, all apps stopped in order */
+    STORE_FORGOTTEN   /* pm kill: nothing comes back by itself */
+};
+
 /* What was found at open. Valid during the callback only. */
 struct store_image {
     struct store_app *apps;
     size_t n_apps;
     struct store_process *processes;
     size_t n_processes;
+    struct store_text *saved; /* the lists that were saved: keys "last" and "before" */
+    size_t n_saved;
+    struct store_text *settings;
+    size_t n_settings;
     char home_id[33];  /* random hex, made when the database was; part of every run's id variable */
     char boot_id[37];  /* of the boot in which the state was last written */
     uint64_t next_run; /* run ids from here on were never used */
     uint64_t next_app;
-    bool fresh;          /* there was no database before */
-    bool stopped;        /* the last daemon ended by request: nothing is to be started or looked for */
-    const char *trouble; /* a word for the user when the database was damaged and replaced; else NULL */
-    bool from_backup;    /* the image comes from the copy state.db.bak */
+    bool fresh;           /* there was no database before */
+    enum store_end ended; /* how the last daemon ended */
+    const char *trouble;  /* a word for the user when the database was damaged and replaced; else NULL */
+    bool from_backup;     /* the image comes from the copy state.db.bak */
 };
 
 typedef void (*store_opened_cb)(void *arg, int rc, const struct store_image *image, const char *msg);
@@ -93,7 +110,9 @@ void store_put_run(struct store *s,
                    const struct store_run *run); /* inserts or replaces; keeps the last 100 a process */
 void store_put_event(struct store *s, uint64_t time_ms, const char *kind, uint32_t process, uint64_t run,
                      const char *text);
-void store_set_stopped(struct store *s, bool stopped);
+void store_set_ended(struct store *s, enum store_end how);
+void store_put_saved(struct store *s, const char *key, const char *value);   /* NULL removes it */
+void store_put_setting(struct store *s, const char *key, const char *value); /* NULL removes it */
 
 /*
  * Run ids: handed out from a block that is reserved in the database ahead of use, so that one is never used

@@ -128,9 +128,13 @@ static const char *const fixed_sql[STMT_COUNT] = {
     [STMT_PRUNE_RUNS] = ("DELETE FROM run WHERE process=?1 AND run<"
                          "(SELECT run FROM run WHERE process=?1 ORDER BY run DESC LIMIT 1 OFFSET 99)"),
     [STMT_PRUNE_EVENTS] = "DELETE FROM event WHERE id<=?1-10000",
+    [STMT_DEL_SAVED] = "DELETE FROM saved WHERE key=?1",
+    [STMT_DEL_SETTING] = "DELETE FROM setting WHERE key=?1",
     [STMT_PUT_META] = "INSERT OR REPLACE INTO meta(key,value) VALUES(?1,?2)",
     [STMT_RESET_APPS] = "DELETE FROM app",
     [STMT_RESET_PROCESSES] = "DELETE FROM process",
+    [STMT_RESET_SAVED] = "DELETE FROM saved",
+    [STMT_RESET_SETTINGS] = "DELETE FROM setting",
 };
 
 static void sql_of(enum store_stmt i, struct buf *out)
@@ -147,6 +151,12 @@ static void sql_of(enum store_stmt i, struct buf *out)
         break;
     case STMT_PUT_EVENT:
         table_put_sql(&store_table_event, out);
+        break;
+    case STMT_PUT_SAVED:
+        table_put_sql(&store_table_saved, out);
+        break;
+    case STMT_PUT_SETTING:
+        table_put_sql(&store_table_setting, out);
         break;
     case STMT_GET_RUNS:
         table_get_sql(&store_table_run, out);

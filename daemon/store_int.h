@@ -69,6 +69,7 @@ struct store {
     pthread_cond_t wake;
     struct store_queue incoming;
     struct store_result_list results;
+    bool urgent; /* somebody waits for what is in `incoming` */
     size_t lost; /* events and runs thrown away from the incoming queue since the thread looked */
     bool closing;
     bool abandoned; /* the loop does not wait any more: tell it nothing */

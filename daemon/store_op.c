@@ -87,6 +87,15 @@ struct store_op *store_op_event(const struct store_event *ev)
     return m.op;
 }
 
+struct store_op *store_op_text(enum store_op_kind kind, const struct store_text *t)
+{
+    struct maker m = make(kind, room(t->key) + room(t->value));
+
+    take(&m, &m.op->text.key, t->key);
+    take(&m, &m.op->text.value, t->value);
+    return m.op;
+}
+
 struct store_op *store_op_meta(enum store_meta_key key, uint64_t value)
 {
     struct store_op *op = store_op_plain(OP_META);
@@ -165,6 +174,8 @@ static struct row_key key_of(const struct store_op *op)
     case OP_RESET:
         return (struct row_key){'R', false, 0};
     case OP_PUT_EVENT:
+    case OP_PUT_SAVED:
+    case OP_PUT_SETTING:
     case OP_COMMIT:
     case OP_GET_RUNS:
         break;

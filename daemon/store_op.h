@@ -19,8 +19,11 @@ enum store_op_kind {
     OP_DEL_PROCESS,
     OP_PUT_RUN,
     OP_PUT_EVENT,
+    OP_PUT_SAVED,   /* with a NULL value: deletes */
+    OP_PUT_SETTING, /* the same */
     OP_META,
-    OP_RESET, /* forgets all apps and processes: too much was thrown away; the engine puts all again */
+    OP_RESET, /* forgets all rows that the engine has as well: too much was thrown away; the engine puts all
+                 again */
     OP_COMMIT,
     OP_GET_RUNS
 };
@@ -48,6 +51,7 @@ struct store_op {
         struct store_process process;
         struct store_run run;
         struct store_event event;
+        struct store_text text;
         struct store_meta_row meta;
         struct {
             store_done_cb done;
@@ -75,6 +79,7 @@ struct store_op *store_op_app(const struct store_app *app);
 struct store_op *store_op_process(const struct store_process *p);
 struct store_op *store_op_run(const struct store_run *run);
 struct store_op *store_op_event(const struct store_event *ev);
+struct store_op *store_op_text(enum store_op_kind kind, const struct store_text *t);
 struct store_op *store_op_meta(enum store_meta_key key, uint64_t value);
 struct store_op *store_op_plain(enum store_op_kind kind);
 

@@ -40,6 +40,26 @@ static int put_row(struct store_db *db, enum store_stmt which, const struct tabl
     return code == SQLITE_OK ? finish(db->stmt[which]) : code;
 }
 
+static int put_text(struct store_db *db, enum store_stmt put, enum store_stmt del, const struct table *t,
+                    const struct store_text *row)
+{
+    if (row->value)
+        return put_row(db, put, t, row);
+    sqlite3_bind_text(db->stmt[del], 1, row->key, -1, SQLITE_STATIC);
+    return finish(db->stmt[del]);
+}
+
+static int reset(struct store_db *db)
+{
+    static const enum store_stmt all[] = {STMT_RESET_APPS, STMT_RESET_PROCESSES, STMT_RESET_SAVED,
+                                          STMT_RESET_SETTINGS};
+    int code = SQLITE_OK;
+
+    for (size_t i = 0; i < ARRAY_LEN(all) && code == SQLITE_OK; i++)
+        code = finish(db->stmt[all[i]]);
+    return code;
+}
+
 static int put_meta_text(struct store_db *db, const char *key, const char *value)
 {
     sqlite3_stmt *stmt = db->stmt[STMT_PUT_META];
@@ -111,11 +131,14 @@ static int apply(struct store_db *db, const struct store_op *op)
         return put_run(db, &op->run);
     case OP_PUT_EVENT:
         return put_event(db, &op->event);
+    case OP_PUT_SAVED:
+        return put_text(db, STMT_PUT_SAVED, STMT_DEL_SAVED, &store_table_saved, &op->text);
+    case OP_PUT_SETTING:
+        return put_text(db, STMT_PUT_SETTING, STMT_DEL_SETTING, &store_table_setting, &op->text);
     case OP_META:
         return put_meta(db, &op->meta);
     case OP_RESET:
-        code = finish(db->stmt[STMT_RESET_APPS]);
-        return code == SQLITE_OK ? finish(db->stmt[STMT_RESET_PROCESSES]) : code;
+        return reset(db);
     case OP_COMMIT:
     case OP_GET_RUNS:
         break;
@@ -192,7 +215,7 @@ static void read_meta_row(struct store_image *image, const char *key, sqlite3_st
     else if (strcmp(key, meta_names[META_NEXT_APP]) == 0)
         image->next_app = number;
     else if (strcmp(key, meta_names[META_STOPPED]) == 0)
-        image->stopped = number != 0;
+        image->ended = number > STORE_FORGOTTEN ? STORE_NOT_ENDED : (enum store_end)number;
 }
 
 static int load_meta(sqlite3 *h, struct store_image *image)
@@ -218,12 +241,26 @@ static int load_table(sqlite3 *h, const struct table *t, void **rows, size_t *n)
     int code;
 
     table_get_sql(t, &sql);
-    buf_puts(&sql, " ORDER BY id");
+    buf_puts(&sql, " ORDER BY 1");
     code = sqlite3_prepare_v2(h, sql.data, -1, &stmt, NULL);
     buf_free(&sql);
     if (code == SQLITE_OK)
         code = table_read_all(t, stmt, rows, n);
     sqlite3_finalize(stmt);
+    return code;
+}
+
+/* A database of an earlier version that could only be opened for reading lacks the table. */
+static int load_texts(sqlite3 *h, const struct table *t, struct store_text **texts, size_t *n)
+{
+    void *rows = NULL;
+    int code = sqlite3_table_column_metadata(h, NULL, t->name, NULL, NULL, NULL, NULL, NULL, NULL);
+
+    if (code == SQLITE_ERROR)
+        return SQLITE_OK;
+    if (code == SQLITE_OK)
+        code = load_table(h, t, &rows, n);
+    *texts = rows;
     return code;
 }
 
@@ -260,6 +297,10 @@ int store_db_load(struct store_db *db, struct store_image *image, struct err *e)
         code = load_table(db->h, &store_table_process, &processes, &image->n_processes);
     image->processes = processes;
     if (code == SQLITE_OK)
+        code = load_texts(db->h, &store_table_saved, &image->saved, &image->n_saved);
+    if (code == SQLITE_OK)
+        code = load_texts(db->h, &store_table_setting, &image->settings, &image->n_settings);
+    if (code == SQLITE_OK)
         code = load_highest(db->h, image);
     if (code == SQLITE_OK && image->home_id[0] && image->next_run && image->next_app)
         return 0;
@@ -275,7 +316,10 @@ void store_image_free(struct store_image *image)
 {
     table_free_rows(&store_table_app, image->apps, image->n_apps);
     table_free_rows(&store_table_process, image->processes, image->n_processes);
+    table_free_rows(&store_table_saved, image->saved, image->n_saved);
+    table_free_rows(&store_table_setting, image->settings, image->n_settings);
     image->apps = NULL;
     image->processes = NULL;
-    image->n_apps = image->n_processes = 0;
+    image->saved = image->settings = NULL;
+    image->n_apps = image->n_processes = image->n_saved = image->n_settings = 0;
 }

@@ -81,6 +81,14 @@ static const char *const steps[] = {
         "  run INTEGER NOT NULL,\n"
         "  text TEXT\n"
         ");\n",
+    [1] = "CREATE TABLE saved ( -- the lists that pm save stored: last, and the one before\n"
+          "  key TEXT PRIMARY KEY,\n"
+          "  value TEXT NOT NULL -- JSON\n"
+          ") WITHOUT ROWID;\n"
+          "CREATE TABLE setting ( -- of pm set\n"
+          "  key TEXT PRIMARY KEY,\n"
+          "  value TEXT NOT NULL\n"
+          ") WITHOUT ROWID;\n",
 };
 
 int store_schema_version(void)

@@ -76,6 +76,11 @@ static const struct column event_columns[] = {
     COLUMN(store_event, text, COL_TEXT),
 };
 
+static const struct column text_columns[] = {
+    COLUMN(store_text, key, COL_TEXT),
+    COLUMN(store_text, value, COL_TEXT),
+};
+
 #define TABLE(table_name, columns, row)                                                                      \
     {                                                                                                        \
         table_name, columns, ARRAY_LEN(columns), sizeof(struct row)                                          \
@@ -85,6 +90,8 @@ const struct table store_table_app = TABLE("app", app_columns, store_app);
 const struct table store_table_process = TABLE("process", process_columns, store_process);
 const struct table store_table_run = TABLE("run", run_columns, store_run);
 const struct table store_table_event = TABLE("event", event_columns, store_event);
+const struct table store_table_saved = TABLE("saved", text_columns, store_text);
+const struct table store_table_setting = TABLE("setting", text_columns, store_text);
 
 static void column_names(const struct table *t, struct buf *out)
 {

@@ -26,6 +26,7 @@ struct table {
 };
 
 extern const struct table store_table_app, store_table_process, store_table_run, store_table_event;
+extern const struct table store_table_saved, store_table_setting;
 
 /* "INSERT OR REPLACE INTO t(a,b) VALUES(?,?)" */
 void table_put_sql(const struct table *t, struct buf *out);

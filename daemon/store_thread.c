@@ -14,6 +14,8 @@
 #include "daemon/store_int.h"
 #include "daemon/store_table.h"
 
+#define GATHER_MS 5
+
 struct store_result *store_result_new(enum store_result_kind kind, int rc, const char *msg)
 {
     struct store_result *r = xcalloc(1, sizeof(*r));
@@ -260,6 +262,20 @@ static uint64_t next_deadline(const struct store *s)
     return at < s->look_at ? at : s->look_at;
 }
 
+/*
+ * Under the lock: rows for which nobody waits get company for a moment. One event brings several, a crash
+ * many; a commit for each would keep the disk busy, and a core, just when the next run is started.
+ */
+static void gather(struct store *s)
+{
+    uint64_t until = clock_mono_ms() + GATHER_MS;
+    struct timespec at = {.tv_sec = (time_t)(until / 1000), .tv_nsec = (long)(until % 1000) * 1000000};
+    int rc = 0;
+
+    while (!TAILQ_EMPTY(&s->incoming.ops) && !s->urgent && !s->closing && rc != ETIMEDOUT)
+        rc = pthread_cond_timedwait(&s->wake, &s->lock, &at);
+}
+
 /* Waits until there is something to do, and takes it. True when the store is closing. */
 static bool take_incoming(struct store *s)
 {
@@ -273,7 +289,9 @@ static bool take_incoming(struct store *s)
     while (TAILQ_EMPTY(&s->incoming.ops) && !s->closing && rc != ETIMEDOUT)
         rc = deadline == UINT64_MAX ? pthread_cond_wait(&s->wake, &s->lock)
                                     : pthread_cond_timedwait(&s->wake, &s->lock, &at);
+    gather(s);
     store_queue_concat(&s->pending, &s->incoming);
+    s->urgent = false;
     lost = s->lost;
     s->lost = 0;
     closing = s->closing;

@@ -53,6 +53,9 @@ void supervisor_stop(struct supervisor *s, struct process *p, enum lc_reason why
 void supervisor_restart(struct supervisor *s, struct process *p, const char *by, waiter_cb cb, void *arg);
 void supervisor_delete(struct supervisor *s, struct process *p, const char *by, waiter_cb cb, void *arg);
 
+/* Sets the counters of restarts to zero and the time of creation to now; nothing else changes. */
+void supervisor_reset(struct supervisor *s, struct process *p);
+
 /* News from outside; unknown runs are ignored. */
 void supervisor_on_child(struct supervisor *s, uint64_t run, pid_t pid, uint64_t start_ticks,
                          uint64_t start_ms);

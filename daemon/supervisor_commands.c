@@ -146,3 +146,15 @@ void supervisor_delete(struct supervisor *s, struct process *p, const char *by, 
     stop(pr, LC_R_DELETED, by);
     sup_leave(s);
 }
+
+void supervisor_reset(struct supervisor *s, struct process *p)
+{
+    struct proc *pr = proc_of(p);
+
+    sup_enter(s);
+    p->counters.restarts = 0;
+    p->counters.unstable = 0;
+    p->created_ms = sup_wall(s);
+    sup_changed(pr);
+    sup_leave(s);
+}

@@ -14,7 +14,7 @@
 #include "ipc/frame.h"
 #include "ipc/methods.h"
 
-#define CLIENT_CHUNK 65536u
+#define CLIENT_CHUNK 262144u /* more than a socket's buffer: large answers in few turns */
 #define CLIENT_REPLY_MAX                                                                                     \
     (1024u * 1024 * 1024)         /* bytes of one reply: the daemon is trusted, but not without end */
 #define CLIENT_PENDING_MAX 10000u /* notifications that may wait while a call is under way */
@@ -210,10 +210,15 @@ static bool cut_result(struct rpc_client *c, size_t line, char **text, size_t *l
     if (line <= (size_t)n || memcmp(c->in.data, head, (size_t)n) != 0 || c->in.data[line - 1] != '}')
         return false;
     *len = line - 1 - (size_t)n;
-    *text = xmalloc(*len + 1);
-    memcpy(*text, c->in.data + n, *len);
+    if (c->in.len == line + 1) { /* nothing behind it: the buffer itself, which may be megabytes */
+        buf_consume(&c->in, (size_t)n);
+        *text = buf_steal(&c->in);
+    } else {
+        *text = xmalloc(*len + 1);
+        memcpy(*text, c->in.data + n, *len);
+        buf_consume(&c->in, line + 1);
+    }
     (*text)[*len] = '\0';
-    buf_consume(&c->in, line + 1);
     return true;
 }
 

@@ -113,7 +113,7 @@ class Both(PmTest):
         self.home.start("new", child("silent"))
         after = [r for r in identity(self.home.jlist()) if r[1] != "new"]
         self.assertEqual(after, before)
-        self.assertTrue(self.home.one_daemon())
+        wait_until(self.home.one_daemon, what="one keeper and one engine")
         # Its output is taken again, and its end seen.
         size = len(self.home.app_log("ticker"))
         wait_until(lambda: len(self.home.app_log("ticker")) > size + 50, what="the ticker is logged again")
@@ -233,7 +233,7 @@ class OneDaemon(PmTest):
         self.assertEqual(result.code, 1)
         self.assertIn(str(self.home.keeper_pid()), result.err + result.out)
         self.assertEqual(self.home.finish(self.home.spawn_pmd("--autostart")).code, 0)
-        self.assertTrue(self.home.one_daemon())
+        wait_until(self.home.one_daemon, what="one keeper and one engine")
         self.assertEqual(self.home.status("a"), "online")
 
     def test_a_home_that_cannot_be_made(self):

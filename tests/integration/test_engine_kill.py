@@ -50,7 +50,7 @@ class EngineKill(PmTest):
             after = self.home.jlist()
             self.assertEqual(identity(after), identity(before))
             self.assertEqual({p["pid"]: start_ticks(p["pid"]) for p in after if p["pid"]}, ticks)
-            self.assertTrue(self.home.one_daemon())
+            wait_until(self.home.one_daemon, what="one keeper and one engine")
             self.assertEqual(self.home.keeper_pid(), keeper)
         self.home.ok("restart", "all", timeout=80)
         self.assertTrue(all(p["pm2_env"]["status"] == "online" for p in self.home.jlist() if p["name"] != "done"))
@@ -176,7 +176,7 @@ class HungEngine(PmTest):
         self.home.wait_new_engine(old, 30)
         self.assertEqual(identity(self.home.jlist()), before)
         self.assertFalse(alive(old))
-        self.assertTrue(self.home.one_daemon())
+        wait_until(self.home.one_daemon, what="one keeper and one engine")
 
 
 if __name__ == "__main__":

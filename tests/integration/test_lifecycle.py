@@ -4,7 +4,7 @@ import os
 import signal
 import time
 
-from harness import PmTest, SLOW, alive, child, main, send_signal, wait_until
+from harness import PmTest, SLOW, alive, child, main, read_file, send_signal, wait_until
 
 NODE_READY = """
 setTimeout(() => process.send('ready'), +process.argv[2]);
@@ -139,8 +139,8 @@ class Restarts(PmTest):
         self.assertEqual(sorted(run), sorted({r["run"] for r in self.home.why("a", runs=10)["runs"]}))
 
     def test_leftovers_are_logged_until_they_are_ended(self):
-        """A shell's background jobs ignore SIGINT: they live until kill_timeout."""
-        script = self.home.file("a.sh", "(sleep 0.5; echo late output) & exit 7\n")
+        """What ignores the polite signal lives until kill_timeout."""
+        script = self.home.file("a.sh", "trap '' INT\n(sleep 0.5; echo late output) & exit 7\n")
         self.home.start_apps([{"name": "a", "script": script, "max_restarts": 3, "kill_timeout": 20000}], expect=1)
         wait_until(lambda: self.home.app_log("a").count("late output") == 3, what="the late output is logged")
         self.home.wait_status("a", "errored")
@@ -203,6 +203,20 @@ class Readiness(PmTest):
     def test_slow_start_without_wait_ready_is_online_at_once(self):
         self.home.start("a", child("slow_start", 60000))
         self.assertEqual(self.home.status("a"), "online")
+
+
+class PidFile(PmTest):
+    def test_written_at_start_and_removed_at_the_end(self):
+        own = os.path.join(self.home.work, "run", "own.pid")
+        self.home.start_apps([{"name": "a", "script": child("silent")[0]},
+                              {"name": "b", "script": child("silent")[0], "pid_file": own}])
+        default = os.path.join(self.home.path, "pids", "a-0.pid")
+        for path, name in ((default, "a"), (own, "b")):
+            wait_until(lambda: read_file(path) == "%d\n" % self.home.pid(name), what=path)
+        self.home.ok("restart", "a")
+        wait_until(lambda: read_file(default) == "%d\n" % self.home.pid("a"), what="the new pid")
+        self.home.ok("stop", "all")
+        wait_until(lambda: not os.path.exists(default) and not os.path.exists(own), what="both are gone")
 
 
 class NodeChannel(PmTest):

@@ -33,6 +33,8 @@ struct bench {
     struct store_run runs[200];
     char run_detail[200][64];
     size_t n_runs;
+    size_t n_saved, n_settings;
+    char saved[200], setting[200];
 };
 
 static inline void bench_dir(struct bench *b)
@@ -93,7 +95,11 @@ static inline void bench_image(struct bench *b, const struct store_image *image)
     b->next_run = image->next_run;
     b->next_app = image->next_app;
     b->fresh = image->fresh;
-    b->stopped = image->stopped;
+    b->stopped = image->ended != STORE_NOT_ENDED;
+    b->n_saved = image->n_saved;
+    b->n_settings = image->n_settings;
+    snprintf(b->saved, sizeof(b->saved), "%s", image->n_saved ? image->saved[0].value : "");
+    snprintf(b->setting, sizeof(b->setting), "%s", image->n_settings ? image->settings[0].key : "");
     b->from_backup = image->from_backup;
     snprintf(b->trouble, sizeof(b->trouble), "%s", image->trouble ? image->trouble : "");
 }
@@ -197,9 +203,10 @@ static inline void bench_wait(struct bench *b, unsigned ms)
     uv_timer_t timer;
     uint64_t until;
 
-    uv_timer_init(&b->loop, &timer);
-    uv_timer_start(&timer, bench_tick, ms, 0);
+    /* Before the timer is armed, or it would fire by the old time and leave a loop that nothing wakes. */
     uv_update_time(&b->loop);
+    uv_timer_init(&b->loop, &timer);
+    uv_timer_start(&timer, bench_tick, ms, ms);
     until = uv_now(&b->loop) + ms;
     while (uv_now(&b->loop) < until)
         uv_run(&b->loop, UV_RUN_ONCE);

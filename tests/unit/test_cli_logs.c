@@ -51,12 +51,26 @@ static void test_render(void **state)
 
 static void test_timestamp(void **state)
 {
-    const struct logline_style style = {.timestamp = true};
+    const struct logline_style style = {.time_format = "YYYY-MM-DD HH:mm:ss.SSS"};
 
     (void)state;
     setenv("TZ", "UTC", 1);
     tzset();
     check("out", "x", style, "7|api | 2025-10-18 14:03:22.123 x\n");
+}
+
+static void test_words(void **state)
+{
+    const struct logline_style words = {.form = LOGLINE_WORDS}, screen = {.terminal = true,
+                                                                          .color = true,
+                                                                          .form = LOGLINE_PREFIXED,
+                                                                          .highlight = "GET"};
+
+    (void)state;
+    check("err", "oh no", words,
+          "timestamp=2025-10-18T14:03:22.123Z app=api id=7 type=error message=oh no\n");
+    check("err", "a GET b GET", screen,
+          "\033[31m7|api | \033[0ma \033[7mGET\033[27m b \033[7mGET\033[27m\033[0m\n");
 }
 
 static void test_json(void **state)
@@ -67,7 +81,9 @@ static void test_json(void **state)
 
     (void)state;
     assert_non_null(back);
-    assert_string_equal(json_string_value(json_object_get(back, "text")), "x");
+    assert_string_equal(json_string_value(json_object_get(back, "message")), "x");
+    assert_string_equal(json_string_value(json_object_get(back, "timestamp")), "2025-10-18T14:03:22.123Z");
+    assert_int_equal(json_integer_value(json_object_get(back, "process_id")), 7);
     json_decref(back);
 }
 
@@ -192,9 +208,9 @@ static void test_seen_many(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_render),    cmocka_unit_test(test_timestamp), cmocka_unit_test(test_json),
-        cmocka_unit_test(test_base64),    cmocka_unit_test(test_seen),      cmocka_unit_test(test_seen_gap),
-        cmocka_unit_test(test_seen_many),
+        cmocka_unit_test(test_render),   cmocka_unit_test(test_timestamp), cmocka_unit_test(test_json),
+        cmocka_unit_test(test_words),    cmocka_unit_test(test_base64),    cmocka_unit_test(test_seen),
+        cmocka_unit_test(test_seen_gap), cmocka_unit_test(test_seen_many),
     };
 
     text_init_locale();

@@ -5,10 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/args.h"
+#include "cli/jsonget.h"
+#include "cli/listview.h"
 #include "cli/proclist.h"
 #include "cli/table.h"
 #include "cli/text.h"
 #include "common/buf.h"
+#include "common/err.h"
 #include "common/mem.h"
 
 #define NOW INT64_C(1760796202000)
@@ -25,6 +29,8 @@ static const char records_text[] =
     "\"pid\":99999,\"uptime_since\":1760796201000,\"restarts\":0,\"status\":\"launching\",\"cpu\":100,"
     "\"memory\":1073741824,\"user\":\"deploy\"}]";
 
+static const struct list_view by_name;
+
 static char *render(int width, bool box, bool utf8, bool color)
 {
     struct out o = {.tty = box, .utf8 = utf8, .color = color, .width = width};
@@ -32,7 +38,7 @@ static char *render(int width, bool box, bool utf8, bool color)
     struct buf b = {0};
 
     assert_non_null(records);
-    proclist_render(&o, records, NOW, &b);
+    proclist_render(&o, &by_name, records, NOW, &b);
     json_decref(records);
     return buf_steal(&b);
 }
@@ -155,9 +161,65 @@ static void test_empty(void **state)
     struct buf b = {0};
 
     (void)state;
-    proclist_render(&o, none, NOW, &b);
+    proclist_render(&o, &by_name, none, NOW, &b);
     check_box(b.data, 80);
     json_decref(none);
+    buf_free(&b);
+}
+
+/* The ids in the order of the list, such as "2 10 3 ". */
+static void check_sort(const char *words, const char *want)
+{
+    char text[64];
+    const char *argv[] = {"pm", "list", "--sort", words, NULL};
+    json_t *records = json_loads(records_text, 0, NULL);
+    struct list_view v;
+    struct args a;
+    size_t n, used = 0;
+
+    assert_int_equal(args_parse(&a, 4, (char **)argv, NULL), 0);
+    assert_int_equal(list_view_read(&v, &a, NULL), 0);
+    const json_t **sorted = list_view_order(&v, records, &n);
+    for (size_t i = 0; i < n; i++)
+        used += (size_t)snprintf(text + used, sizeof(text) - used, "%lld ", j_int(sorted[i], "id"));
+    assert_string_equal(text, want);
+    free(sorted);
+    args_deinit(&a);
+    json_decref(records);
+}
+
+static void test_sort(void **state)
+{
+    const char *argv[] = {"pm", "list", "--sort", "colour", NULL};
+    struct list_view v;
+    struct args a;
+    struct err e = {0};
+
+    (void)state;
+    check_sort("id", "2 3 10 ");
+    check_sort("id:desc", "10 3 2 ");
+    check_sort("cpu:desc", "3 10 2 ");
+    check_sort("memory", "2 10 3 ");
+    check_sort("uptime", "3 10 2 ");
+    check_sort("name:desc", "3 2 10 ");
+    assert_int_equal(args_parse(&a, 4, (char **)argv, NULL), 0);
+    assert_true(list_view_read(&v, &a, &e) < 0);
+    assert_non_null(strstr(e.msg, "not \"colour\""));
+    args_deinit(&a);
+}
+
+static void test_mini(void **state)
+{
+    struct out o = {.tty = true, .utf8 = true, .width = 24};
+    json_t *records = json_loads(records_text, 0, NULL);
+    struct buf b = {0};
+
+    (void)state;
+    proclist_render(&o, &by_name, records, NOW, &b);
+    assert_non_null(strstr(b.data, "+--- web\n"));
+    assert_non_null(strstr(b.data, "  status    : waiting restart\n"));
+    assert_null(strstr(b.data, "│"));
+    json_decref(records);
     buf_free(&b);
 }
 
@@ -166,7 +228,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_widths),   cmocka_unit_test(test_columns_go), cmocka_unit_test(test_order),
         cmocka_unit_test(test_plain),    cmocka_unit_test(test_ascii),      cmocka_unit_test(test_colors),
-        cmocka_unit_test(test_harmless), cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_harmless), cmocka_unit_test(test_empty),      cmocka_unit_test(test_sort),
+        cmocka_unit_test(test_mini),
     };
 
     text_init_locale();

@@ -63,8 +63,10 @@ static void on_line(void *arg, uint64_t run, const char *line, size_t len)
 
 static void spin(void)
 {
-    for (int i = 0; i < 20; i++)
+    for (int i = 0; i < 60; i++) { /* longer than the pauses between looks at half a line */
         uv_run(&loop, UV_RUN_NOWAIT);
+        usleep(1000);
+    }
 }
 
 static void write_all(int fd, const char *data, size_t len)
@@ -120,6 +122,32 @@ static void half_a_line_is_left_for_the_next_reader(void **state)
     assert_string_equal(rest, "\"rea");
     close(fds[0]);
     close(fds[1]);
+}
+
+/* It stays in the socket, which is readable all the time: the loop must not turn for that. */
+static void half_a_line_costs_nothing(void **state)
+{
+    struct channel *c;
+    uint64_t end;
+    int fds[2], turns = 0;
+
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    c = channel_new(&loop, fds[0], 7, on_line, &seen);
+    write_all(fds[1], "\"rea", 4);
+    uv_update_time(&loop);
+    for (end = uv_now(&loop) + 400; uv_now(&loop) < end; turns++)
+        uv_run(&loop, UV_RUN_ONCE);
+    assert_in_range(turns, 1, 40);
+    write_all(fds[1], "dy\"\n", 4);
+    for (int i = 0; i < 3 && !seen.lines; i++)
+        uv_run(&loop, UV_RUN_ONCE);
+    assert_string_equal(seen.text.data, "\"ready\"|");
+    close(fds[1]);
+    spin();
+    channel_free(c);
+    spin();
+    close(fds[0]);
 }
 
 static void long_lines_pass_and_endless_ones_are_skipped(void **state)
@@ -298,6 +326,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(lines_are_whole_however_they_come, setup, teardown),
         cmocka_unit_test_setup_teardown(half_a_line_is_left_for_the_next_reader, setup, teardown),
+        cmocka_unit_test_setup_teardown(half_a_line_costs_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(long_lines_pass_and_endless_ones_are_skipped, setup, teardown),
         cmocka_unit_test_setup_teardown(sends_whole_lines_and_notices_a_dead_peer, setup, teardown),
         cmocka_unit_test_setup_teardown(only_ready_1_makes_ready, setup, teardown),

@@ -1,56 +1,187 @@
-/* What a child gets: variables that depend on its place among the instances. */
+/* From an app's configuration to program, arguments, environment and rights of a child. */
 #include "unit.h"
 
-#include <stdlib.h>
+#include <errno.h>
+#include <stdbool.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/err.h"
 #include "common/mem.h"
 #include "daemon/launch.h"
 
-static struct app_spec *make_spec(const char *port)
-{
-    struct app_spec *s = app_spec_new();
+static const struct launch_ctx ctx = {.home = "/h", .home_id = "0123456789abcdef0123456789abcdef"};
+static struct app_spec *spec;
+static struct app app;
+static struct process process;
+static struct launch launch;
+static struct err err;
 
-    s->name = xstrdup("api");
-    s->script = xstrdup("/bin/true");
-    s->cwd = xstrdup("/");
-    s->interpreter = xstrdup("none");
-    s->increment_var = xstrdup("PORT");
-    if (port)
-        env_set(&s->env, "PORT", port);
-    return s;
-}
-
-static void check(const char *base, uint32_t instance, const char *want)
-{
-    struct launch_ctx ctx = {.home = "/h", .home_id = "0123456789"};
-    struct app app = {.spec = make_spec(base)};
-    struct process p = {.app = &app, .id = 7, .instance = instance, .run = 1};
-    struct launch l;
-    struct err e;
-
-    assert_int_equal(launch_init(&l, &ctx, &p, &e), 0);
-    assert_string_equal(env_get(l.envp, "PORT"), want);
-    assert_string_equal(env_get(l.envp, "pm_id"), "7");
-    launch_deinit(&l);
-    app_spec_free(app.spec);
-}
-
-static void test_increment(void **state)
+static int setup(void **state)
 {
     (void)state;
-    check("3000", 0, "3000");
-    check("3000", 4, "3004");
-    check("-1", 1, "0");
-    check(NULL, 0, "0");
-    check(NULL, 3, "3");
-    check("9223372036854775807", 1, "9223372036854775807");
+    spec = app_spec_new();
+    spec->name = xstrdup("api");
+    spec->script = xstrdup("/srv/run");
+    spec->cwd = xstrdup("/srv");
+    spec->instances = 1;
+    env_set(&spec->env, "PATH", "/nowhere:/usr/bin:/bin");
+    app = (struct app){.id = 1, .spec = spec};
+    process = (struct process){.id = 4, .app = &app, .instance = 2, .run = 17};
+    launch = (struct launch){0};
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    launch_deinit(&launch);
+    app_spec_free(spec);
+    return 0;
+}
+
+static void set(char **field, const char *value)
+{
+    free(*field);
+    *field = value ? xstrdup(value) : NULL;
+}
+
+static int go(void)
+{
+    launch_deinit(&launch);
+    return launch_init(&launch, &ctx, &process, &err);
+}
+
+static void expect_argv(const char *program, const char *words)
+{
+    char got[500] = "";
+
+    assert_string_equal(launch.spec.path, program);
+    for (char **a = launch.spec.argv; *a; a++)
+        snprintf(got + strlen(got), sizeof(got) - strlen(got), "%s%s", *got ? " " : "", *a);
+    assert_string_equal(got, words);
+}
+
+static void a_program_runs_by_itself(void **state)
+{
+    (void)state;
+    set(&spec->interpreter, "none");
+    strv_push(&spec->args, xstrdup("-v"));
+    assert_int_equal(go(), 0);
+    expect_argv("/srv/run", "/srv/run -v");
+    assert_string_equal(launch.spec.cwd, "/srv");
+    assert_false(launch.spec.flags & SPAWN_SET_IDS);
+}
+
+static void an_interpreter_is_found_on_the_apps_own_path(void **state)
+{
+    (void)state;
+    set(&spec->interpreter, "sh");
+    strv_push(&spec->interpreter_args, xstrdup("-e"));
+    assert_int_equal(go(), 0);
+    expect_argv("/usr/bin/sh", "sh -e /srv/run");
+    env_set(&spec->env, "PATH", "/nowhere");
+    assert_int_equal(go(), -ENOENT);
+    assert_non_null(strstr(err.msg, "\"sh\" is not on the PATH"));
+    set(&spec->interpreter, "/opt/any"); /* a path is taken as it is: the exec tells if it fails */
+    assert_int_equal(go(), 0);
+    expect_argv("/opt/any", "/opt/any -e /srv/run");
+}
+
+static void the_few_variables_of_ours(void **state)
+{
+    struct launch_ctx notify = ctx;
+
+    (void)state;
+    set(&spec->interpreter, "none");
+    assert_int_equal(go(), 0);
+    assert_string_equal(env_get(launch.spec.envp, "PM_HOME"), "/h");
+    assert_string_equal(env_get(launch.spec.envp, "PM2_HOME"), "/h");
+    assert_string_equal(env_get(launch.spec.envp, "name"), "api");
+    assert_string_equal(env_get(launch.spec.envp, "pm_id"), "4");
+    assert_string_equal(env_get(launch.spec.envp, "NODE_APP_INSTANCE"), "2");
+    assert_string_equal(env_get(launch.spec.envp, "PM_RUN_ID"), "01234567.17");
+    assert_null(env_get(launch.spec.envp, "NODE_CHANNEL_FD"));
+    assert_null(env_get(launch.spec.envp, "NOTIFY_SOCKET"));
+    assert_null(env_get(spec->env, "PM_RUN_ID")); /* the app's own list is not touched */
+
+    set(&spec->instance_var, "WORKER");
+    spec->wait_ready = true;
+    notify.notify_name = "pm/1/17";
+    launch_deinit(&launch);
+    assert_int_equal(launch_init(&launch, &notify, &process, &err), 0);
+    assert_string_equal(env_get(launch.spec.envp, "WORKER"), "2");
+    assert_null(env_get(launch.spec.envp, "NODE_APP_INSTANCE"));
+    assert_string_equal(env_get(launch.spec.envp, "NODE_CHANNEL_FD"), "3");
+    assert_string_equal(env_get(launch.spec.envp, "NOTIFY_SOCKET"), "@pm/1/17");
+}
+
+static void who_speaks_nodes_ipc(void **state)
+{
+    static const struct {
+        const char *interpreter;
+        bool ipc;
+    } cases[] = {{"node", true},     {"/usr/bin/node", true}, {"node18", true}, {"node@20", true},
+                 {"nodemon", false}, {"python3", false},      {"none", false},  {"", false}};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        set(&spec->interpreter, cases[i].interpreter);
+        assert_int_equal(launch_wants_ipc(spec), cases[i].ipc);
+    }
+    set(&spec->script, "/usr/local/bin/node");
+    assert_true(launch_wants_ipc(spec));
+    set(&spec->script, "/srv/run");
+    spec->shutdown_with_message = true;
+    assert_true(launch_wants_ipc(spec));
+}
+
+static void users_and_groups(void **state)
+{
+    (void)state;
+    set(&spec->interpreter, "none");
+    set(&spec->uid, "root");
+    assert_int_equal(go(), 0);
+    assert_true(launch.spec.flags & SPAWN_SET_IDS);
+    assert_int_equal(launch.spec.uid, 0);
+    assert_int_equal(launch.spec.gid, 0);
+    assert_string_equal(env_get(launch.spec.envp, "USER"), "root");
+    set(&spec->gid, "54321");
+    assert_int_equal(go(), 0);
+    assert_int_equal(launch.spec.gid, 54321);
+    set(&spec->uid, "4294967294");
+    assert_int_equal(go(), 0);
+    assert_true(launch.spec.uid == 4294967294u);
+}
+
+/* None of these may end as root, nor as the daemon's own user. */
+static void users_that_are_none(void **state)
+{
+    static const char *const words[] = {"",    "-1", "4294967295",  "4294967296", "18446744073709551616",
+                                        "0x0", " 0", "no-such-user"};
+
+    (void)state;
+    set(&spec->interpreter, "none");
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        set(&spec->uid, words[i]);
+        set(&spec->gid, NULL);
+        assert_int_equal(go(), -ENOENT);
+        set(&spec->uid, NULL);
+        set(&spec->gid, words[i]);
+        assert_int_equal(go(), -ENOENT);
+    }
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_increment)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_program_runs_by_itself, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_interpreter_is_found_on_the_apps_own_path, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_few_variables_of_ours, setup, teardown),
+        cmocka_unit_test_setup_teardown(who_speaks_nodes_ipc, setup, teardown),
+        cmocka_unit_test_setup_teardown(users_and_groups, setup, teardown),
+        cmocka_unit_test_setup_teardown(users_that_are_none, setup, teardown),
+    };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

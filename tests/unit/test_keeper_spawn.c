@@ -51,12 +51,20 @@ static void test_life_of_a_child(void **state)
     rig_plain(r, KW_ACK, 1);
     rig_ask_snapshot(r);
     m = rig_expect(r, KW_CHILD, 1);
-    assert_int_equal(m.nfds, 2); /* the read ends: nobody has said that they are empty */
-    assert_int_equal(m.kinds[0], KW_FD_STDOUT);
-    assert_int_equal(m.kinds[1], KW_FD_STDERR);
+    assert_int_equal(m.nfds, 3); /* the read ends: nobody has said that they are empty */
+    assert_int_equal(m.kinds[0], KW_FD_SPEC);
+    assert_int_equal(m.kinds[1], KW_FD_STDOUT);
+    assert_int_equal(m.kinds[2], KW_FD_STDERR);
     kw_close_fds(&m);
     rig_snapshot_end(r);
     rig_drop(r, 1, KW_FD_STDOUT, KW_FD_STDERR);
+    rig_ask_snapshot(r);
+    m = rig_expect(r, KW_CHILD, 1);
+    assert_int_equal(m.nfds, 1); /* the spec alone keeps the record as well */
+    assert_int_equal(m.kinds[0], KW_FD_SPEC);
+    kw_close_fds(&m);
+    rig_snapshot_end(r);
+    rig_drop(r, 1, KW_FD_SPEC, KW_FD_SPEC);
     rig_ask_snapshot(r);
     m = rig_snapshot_end(r);
     assert_true(m.token == 1 && m.arg == 1);
@@ -113,7 +121,7 @@ static void test_exec_failures(void **state)
     expect_exec_failure(r, 3, &s, KW_STEP_CWD, ENOENT);
     rig_nothing_more(r); /* the end of a set-up child is no exit */
     rig_plain(r, KW_ACK, 2);
-    rig_drop(r, 2, KW_FD_STDOUT, KW_FD_STDERR);
+    rig_drop_rest(r, 2);
     rig_ask_snapshot(r);
     m = rig_expect(r, KW_CHILD, 1);
     assert_int_equal(m.flags, KW_EXEC_KNOWN);
@@ -382,7 +390,7 @@ static void test_no_descriptors_left(void **state)
     assert_int_equal(m.type, KW_EXITED);
     uint64_t gone = m.token;
     rig_plain(r, KW_ACK, gone);
-    rig_drop(r, gone, KW_FD_STDOUT, KW_FD_STDERR);
+    rig_drop_rest(r, gone);
     rig_spawn(r, 50, "exec sleep 100");
     m = rig_expect(r, KW_CHILD, 50);
     kw_close_fds(&m);
@@ -468,7 +476,7 @@ static void test_many_at_once(void **state)
         if (m.type == KW_EXITED) {
             assert_int_equal(WEXITSTATUS(m.wait_status), 9);
             rig_plain(r, KW_ACK, m.token);
-            rig_drop(r, m.token, KW_FD_STDOUT, KW_FD_STDERR);
+            rig_drop_rest(r, m.token);
             ends++;
         }
         kw_close_fds(&m);

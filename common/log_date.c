@@ -1,4 +1,4 @@
-#include "daemon/log_date.h"
+#include "common/log_date.h"
 
 #include <stdbool.h>
 #include <stdio.h>

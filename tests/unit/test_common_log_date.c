@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/log_date.h"
+#include "common/log_date.h"
 
 static void expect(const char *zone, uint64_t time_us, const char *format, const char *want)
 {

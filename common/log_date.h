@@ -1,6 +1,6 @@
-/* Dates before the lines of flat files, in dayjs' tokens and the local time zone. */
-#ifndef PM_DAEMON_LOG_DATE_H
-#define PM_DAEMON_LOG_DATE_H
+/* Dates before log lines, in files and on the screen, in dayjs' tokens and the local time zone. */
+#ifndef PM_COMMON_LOG_DATE_H
+#define PM_COMMON_LOG_DATE_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,0 +1,176 @@
+#include "cli/appfile.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/appflags.h"
+#include "common/err.h"
+#include "common/mem.h"
+#include "config/env.h"
+
+/* Does the name hold one of the parts of "a,b c"? */
+static bool holds_part(const char *name, size_t len, const char *parts)
+{
+    for (const char *p = parts; *p;) {
+        size_t part = strcspn(p, ", ");
+
+        if (part > 0 && memmem(name, len, p, part))
+            return true;
+        p += part;
+        p += strspn(p, ", ");
+    }
+    return false;
+}
+
+/* Takes out the variables that --filter-env names by a part of their name; "true" means all. */
+static void filter_env(char **env, const char *parts)
+{
+    char **keep = env;
+
+    for (char **at = env; *at; at++) {
+        if (strcmp(parts, "true") == 0 || holds_part(*at, strcspn(*at, "="), parts))
+            free(*at);
+        else
+            *keep++ = *at;
+    }
+    *keep = NULL;
+}
+
+int caller_init(struct caller *k, const struct cli *c, const struct args *a)
+{
+    const char *filter = args_text(a, "filter-env");
+
+    *k = (struct caller){.cwd = getcwd(NULL, 0), .env = env_inherit(environ)};
+    if (!k->cwd)
+        return out_error(&c->out, "this folder is gone; change to another one");
+    if (filter)
+        filter_env(k->env, filter);
+    k->ctx = (struct config_ctx){.cwd = k->cwd, .environ = k->env, .env_name = args_text(a, "env")};
+    return EXIT_DONE;
+}
+
+void caller_deinit(struct caller *k)
+{
+    free(k->cwd);
+    strv_free(k->env);
+}
+
+bool appfile_is(const char *word)
+{
+    return strcmp(word, "-") == 0 || config_is_file_name(word);
+}
+
+void app_list_take(struct app_list *l, struct app_spec *take)
+{
+    l->v = xrealloc(l->v, (l->n + 1) * sizeof(*l->v));
+    l->v[l->n++] = take;
+}
+
+/* Is `name` in the list "a,b,c"? */
+static bool in_list(const char *list, const char *name)
+{
+    size_t len = strlen(name);
+
+    for (const char *p = list; *p;) {
+        size_t part = strcspn(p, ", ");
+
+        if (part == len && strncmp(p, name, len) == 0)
+            return true;
+        p += part;
+        p += strspn(p, ", ");
+    }
+    return false;
+}
+
+/* --only: every name must be in the file. Returns how many are not. */
+static unsigned check_only(const struct cli *c, const char *file, const char *only,
+                           const struct app_list *apps)
+{
+    _cleanup_free_ char *copy = xstrdup(only);
+    char *save = NULL;
+    unsigned missing = 0;
+
+    for (char *name = strtok_r(copy, ", ", &save); name; name = strtok_r(NULL, ", ", &save)) {
+        bool found = false;
+
+        for (size_t i = 0; i < apps->n; i++)
+            found = found || strcmp(apps->v[i]->name, name) == 0;
+        if (found)
+            continue;
+        out_error(&c->out, "%s has no app \"%s\"", file, name);
+        missing++;
+    }
+    return missing;
+}
+
+static void print_report(const struct cli *c, const struct config_report *r)
+{
+    char *save = NULL;
+
+    for (char *line = r->warnings.data ? strtok_r(r->warnings.data, "\n", &save) : NULL; line;
+         line = strtok_r(NULL, "\n", &save))
+        out_warn(&c->out, "%s", line);
+    for (char *line = r->errors.data ? strtok_r(r->errors.data, "\n", &save) : NULL; line;
+         line = strtok_r(NULL, "\n", &save))
+        out_error(&c->out, "%s", line);
+}
+
+/* Takes the apps that are wanted out of a loaded file, with the flags of the command line over them. */
+static int take_apps(const struct cli *c, const struct args *a, const struct caller *k, const char *file,
+                     struct app_list *loaded, struct app_list *out)
+{
+    const char *only = args_text(a, "only");
+    struct err e = {0};
+
+    if (only && check_only(c, file, only, loaded) > 0)
+        return EXIT_FAILED;
+    if (!only && loaded->n > 1 && args_has(a, "name")) {
+        out_error(&c->out, "--name names one app, but %s has %zu; choose one by --only", file, loaded->n);
+        return EXIT_USAGE;
+    }
+    for (size_t i = 0; i < loaded->n; i++) {
+        struct app_spec *app = loaded->v[i];
+
+        if (only && !in_list(only, app->name))
+            continue;
+        if (appflags_apply(a, app, k->cwd, &e) < 0) {
+            out_error(&c->out, "%s", e.msg);
+            return EXIT_USAGE;
+        }
+        appflags_finish(a, app, c->home_path);
+        loaded->v[i] = NULL;
+        app_list_take(out, app);
+    }
+    return EXIT_DONE;
+}
+
+static int load(const struct caller *k, const char *word, struct app_list *loaded,
+                struct config_report *report)
+{
+    if (strcmp(word, "-") == 0)
+        return config_load_fd(&k->ctx, "<stdin>", STDIN_FILENO, loaded, report);
+    return config_load_file(&k->ctx, word, loaded, report);
+}
+
+int appfile_load(const struct cli *c, const struct args *a, const struct caller *k, const char *word,
+                 struct app_list *out)
+{
+    const char *name = strcmp(word, "-") == 0 ? "<stdin>" : word;
+    struct app_list loaded = {0}, wanted = {0};
+    struct config_report report = {0};
+    int code = EXIT_FAILED;
+    bool read = load(k, word, &loaded, &report) == 0;
+
+    print_report(c, &report);
+    if (read)
+        code = take_apps(c, a, k, name, &loaded, &wanted);
+    for (size_t i = 0; code == EXIT_DONE && i < wanted.n; i++) {
+        app_list_take(out, wanted.v[i]);
+        wanted.v[i] = NULL;
+    }
+    config_report_free(&report);
+    app_list_free(&loaded);
+    app_list_free(&wanted);
+    return code;
+}

@@ -1,0 +1,69 @@
+/* save, resurrect, cleardump: the list that a user has put aside. */
+#include "cli/autostart.h"
+#include "cli/jsonget.h"
+#include "cli/outcome.h"
+#include "cli/proclist.h"
+#include "cli/session.h"
+
+int cmd_save(struct cli *c, const struct args *a)
+{
+    bool force = args_has(a, "force");
+    json_t *result = NULL, *list = NULL;
+    long long n;
+    int code = session_call(c, "list", NULL, &list);
+
+    /* As PM2: a warning, and the saved list stays. A script that saves after each step is not stopped. */
+    if (code == EXIT_DONE && json_array_size(list) == 0 && !force) {
+        json_decref(list);
+        out_warn(&c->out, "the list is empty and was not saved; pm save --force saves it all the same");
+        return EXIT_DONE;
+    }
+    json_decref(list);
+    if (code == EXIT_DONE)
+        code = session_call(c, "save", json_pack("{s:b}", "force", force), &result);
+    if (code == EXIT_DONE) {
+        n = json_object_get(result, "saved") ? j_int(result, "saved") : j_int(result, "processes");
+        out_say(&c->out, "saved %lld process%s; pm resurrect brings them back", n, n == 1 ? "" : "es");
+    }
+    json_decref(result);
+    return code;
+}
+
+int cmd_resurrect(struct cli *c, const struct args *a)
+{
+    json_t *result = NULL, *skipped;
+    unsigned failed;
+    size_t i;
+    int code;
+
+    (void)a;
+    if (!c->connected && autostart_connect(c) != SESSION_OK)
+        return EXIT_FAILED;
+    code = session_call(c, "resurrect", NULL, &result);
+    failed = outcome_print(c, result, "started");
+    json_array_foreach (json_object_get(result, "skipped"), i, skipped)
+        if (json_is_string(skipped))
+            out_say(&c->out, "left %s as it is: it is in the list already", json_string_value(skipped));
+    if (*j_text(result, "note"))
+        out_note(&c->out, "%s", j_text(result, "note"));
+    if (code == EXIT_DONE && json_array_size(json_object_get(result, "processes")) == 0)
+        out_note(&c->out, "nothing was missing from the list");
+    json_decref(result);
+    if (code != EXIT_DONE)
+        return code;
+    if (c->out.tty && !c->out.silent)
+        proclist_print(c);
+    return failed ? EXIT_FAILED : EXIT_DONE;
+}
+
+int cmd_cleardump(struct cli *c, const struct args *a)
+{
+    json_t *result = NULL;
+    int code = session_call(c, "cleardump", NULL, &result);
+
+    (void)a;
+    json_decref(result);
+    if (code == EXIT_DONE)
+        out_say(&c->out, "forgot the saved list; what runs goes on");
+    return code;
+}

@@ -1,0 +1,12 @@
+/* Ctrl-C as the regular end of a command that goes on and on. */
+#ifndef PM_CLI_INTERRUPT_H
+#define PM_CLI_INTERRUPT_H
+
+#include <stdbool.h>
+
+/* From now on SIGINT and SIGTERM only make the present system call return with EINTR. */
+void interrupt_catch(void);
+
+bool interrupted(void);
+
+#endif

@@ -1,0 +1,173 @@
+#include "cli/logview.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/interrupt.h"
+#include "cli/jsonget.h"
+#include "cli/session.h"
+#include "common/buf.h"
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/mem.h"
+
+static json_t *log_params(const struct logview *v, size_t lines, bool follow)
+{
+    static const char *const all[] = {"all"};
+    json_t *p = v->n_words ? session_selectors(v->words, v->n_words) : session_selectors(all, 1);
+
+    json_object_set_new(p, "lines", json_integer((json_int_t)lines));
+    json_object_set_new(p, "follow", json_boolean(follow));
+    if (v->out != v->err) {
+        json_object_set_new(p, "out", json_boolean(v->out));
+        json_object_set_new(p, "err", json_boolean(v->err));
+    }
+    return p;
+}
+
+static void show_lines(struct logview *v, const json_t *lines)
+{
+    struct buf b = {0};
+    json_t *line;
+    size_t i;
+
+    json_array_foreach (lines, i, line) {
+        int width = logline_label_width(line);
+
+        if (width > v->style.label_width)
+            v->style.label_width = width;
+    }
+    json_array_foreach (lines, i, line) {
+        logline_render(&b, line, &v->style);
+        logseen_add(v->seen, line);
+    }
+    out_data(&b);
+    buf_free(&b);
+}
+
+static void show_missed(const struct logview *v, long long n)
+{
+    if (v->style.form == LOGLINE_JSON)
+        printf("{\"missed\":%lld}\n", n);
+    else
+        out_note(&v->c->out,
+                 "%lld lines were not shown, they came faster than they could be printed; see pm logs "
+                 "--nostream --lines N",
+                 n);
+}
+
+void logview_show(struct logview *v, const json_t *msg)
+{
+    const json_t *params = json_object_get(msg, "params");
+
+    if (strcmp(j_text(msg, "method"), "log") != 0)
+        return;
+    if (json_object_get(params, "missed"))
+        show_missed(v, j_int(params, "missed"));
+    show_lines(v, json_object_get(params, "lines"));
+}
+
+/* The engine was replaced: follow the new one from the last line shown. 0, or the exit code. */
+int logview_resume(struct logview *v)
+{
+    json_t *result = NULL, *fresh;
+    bool gap;
+    int code;
+
+    switch (session_reconnect(v->c)) {
+    case SESSION_OK:
+        break;
+    case SESSION_NO_DAEMON:
+        return out_error(&v->c->out, "the daemon has ended");
+    case SESSION_FAILED:
+        return EXIT_FAILED;
+    }
+    code = session_call(v->c, "logs", log_params(v, LOGSEEN_MAX, true), &result);
+    if (code == 0) {
+        fresh = logseen_new_lines(v->seen, json_object_get(result, "lines"), LOGSEEN_MAX, &gap);
+        out_note(&v->c->out, "the daemon's engine was replaced; following goes on%s",
+                 gap ? " (older lines may be missing here)" : "");
+        show_lines(v, fresh);
+        json_decref(fresh);
+    }
+    json_decref(result);
+    return code;
+}
+
+int logview_follow(struct logview *v)
+{
+    while (!interrupted()) {
+        struct err e = {0};
+        json_t *msg = NULL;
+        int rc;
+
+        /* Before waiting, not after each line: a flood is written in large pieces. */
+        if (out_finish(&v->c->out) != 0)
+            return EXIT_FAILED;
+        rc = rpc_next(&v->c->rpc, -1, &msg, &e);
+        if (rc == 0) {
+            logview_show(v, msg);
+            json_decref(msg);
+        } else if (rc != -EINTR && !interrupted()) {
+            int code = logview_resume(v);
+
+            if (code != 0)
+                return interrupted() ? EXIT_DONE : code;
+        }
+    }
+    return EXIT_DONE;
+}
+
+/* May this record be meant by one of the words? A pattern or a namespace may mean any. */
+static bool may_be_meant(const struct logview *v, const json_t *r)
+{
+    char id[24];
+
+    snprintf(id, sizeof(id), "%lld", j_int(r, "id"));
+    for (size_t i = 0; i < v->n_words; i++) {
+        const char *word = v->words[i];
+
+        if (strcmp(word, "all") == 0 || word[0] == '/' || strcmp(word, id) == 0 ||
+            strcmp(word, j_text(r, "name")) == 0 || strcmp(word, j_text(r, "namespace")) == 0)
+            return true;
+    }
+    return v->n_words == 0;
+}
+
+/* All names at once, so that the prefixes stand in one column from the start. */
+static void measure_labels(struct logview *v)
+{
+    json_t *records = NULL, *r;
+    struct err e;
+    size_t i;
+
+    if (rpc_call(&v->c->rpc, "list", NULL, SESSION_READ_MS, &records, &e) == 0)
+        json_array_foreach (records, i, r)
+            if (may_be_meant(v, r) && logline_label_width(r) > v->style.label_width)
+                v->style.label_width = logline_label_width(r);
+    json_decref(records);
+}
+
+int logview_open(struct logview *v, size_t lines, bool stream)
+{
+    json_t *result = NULL;
+    int code;
+
+    v->seen = xmalloc(sizeof(*v->seen));
+    logseen_init(v->seen, (int64_t)clock_wall_us());
+    if (v->style.form == LOGLINE_PREFIXED)
+        measure_labels(v);
+    code = session_call(v->c, "logs", log_params(v, lines, stream), &result);
+    if (code == 0)
+        show_lines(v, json_object_get(result, "lines"));
+    json_decref(result);
+    return code;
+}
+
+void logview_close(struct logview *v)
+{
+    free(v->seen);
+    v->seen = NULL;
+}

@@ -1,0 +1,32 @@
+/* Log lines of some processes on the screen: the past ones, then those that come. */
+#ifndef PM_CLI_LOGVIEW_H
+#define PM_CLI_LOGVIEW_H
+
+#include "cli/cli.h"
+#include "cli/logline.h"
+#include "cli/logseen.h"
+
+struct logview {
+    struct cli *c;
+    const char *const *words; /* selectors; none = all */
+    size_t n_words;
+    bool out, err; /* one of them alone: only that stream */
+    struct logline_style style;
+    struct logseen *seen; /* logview_open makes it */
+};
+
+/* Shows the last `lines` lines, and asks for those that come (`stream`). 0, or the exit code after the error
+ * was printed; logview_close in both cases. */
+int logview_open(struct logview *v, size_t lines, bool stream);
+void logview_close(struct logview *v);
+
+/* Shows what comes until the user interrupts (interrupt_catch), also from the next engine. Returns the exit
+ * code. */
+int logview_follow(struct logview *v);
+
+/* The steps of logview_follow, for who waits for something else as well: shows one notification; finds the
+ * next engine after the connection broke. */
+void logview_show(struct logview *v, const json_t *msg);
+int logview_resume(struct logview *v);
+
+#endif

@@ -1,0 +1,105 @@
+#include "daemon/bringup.h"
+
+#include "common/clock.h"
+#include "common/mem.h"
+#include "daemon/methods.h"
+
+struct to_start {
+    uint32_t id;
+    bool restart;
+};
+
+struct bringup {
+    struct engine *engine;
+    struct outcome *outcome;
+    char *by;
+    bool wait;
+    struct to_start *v;
+    size_t n;
+};
+
+struct bringup *bringup_new(struct engine *e, struct rpc_request *r, bool wait)
+{
+    struct bringup *b = xcalloc(1, sizeof(*b));
+
+    b->engine = e;
+    b->by = xstrdup(method_by(r));
+    b->wait = wait;
+    b->outcome = outcome_new(e, r);
+    return b;
+}
+
+struct outcome *bringup_outcome(struct bringup *b)
+{
+    return b->outcome;
+}
+
+void bringup_add(struct bringup *b, const struct process *p, bool restart)
+{
+    b->v = xrealloc(b->v, (b->n + 1) * sizeof(*b->v));
+    b->v[b->n++] = (struct to_start){p->id, restart};
+}
+
+static void on_stored(void *arg, int rc, const char *msg)
+{
+    struct bringup *b = arg;
+
+    (void)rc; /* the answer waits for a commit of its own and tells of the failure then */
+    (void)msg;
+    for (size_t i = 0; i < b->n; i++) {
+        struct process *p = supervisor_by_id(b->engine->sup, b->v[i].id);
+
+        if (!p)
+            continue; /* deleted by another client meanwhile */
+        if (b->wait)
+            outcome_expect(b->outcome);
+        (b->v[i].restart ? supervisor_restart : supervisor_start)(
+            b->engine->sup, p, b->by, b->wait ? outcome_report : NULL, b->outcome);
+        if (!b->wait)
+            outcome_process(b->outcome, p, NULL);
+    }
+    outcome_close(b->outcome);
+    free(b->by);
+    free(b->v);
+    free(b);
+}
+
+void bringup_go(struct bringup *b)
+{
+    store_commit(b->engine->store, on_stored, b);
+}
+
+static bool app_id_is_taken(struct engine *e, uint64_t id)
+{
+    const struct app *a;
+
+    TAILQ_FOREACH (a, supervisor_apps(e->sup), entry) {
+        if (a->id == id)
+            return true;
+    }
+    return false;
+}
+
+struct app *bringup_app(struct engine *e, struct app_spec *take_spec)
+{
+    uint64_t id = store_next_app(e->store);
+    struct app *a;
+
+    while (app_id_is_taken(e, id)) /* of what was taken in after state.db was lost */
+        id = store_next_app(e->store);
+    if (e->forgotten)
+        store_set_ended(e->store, STORE_NOT_ENDED);
+    e->forgotten = false;
+    a = supervisor_add_app(e->sup, id, take_spec);
+    engine_save_app(e, a);
+    return a;
+}
+
+struct process *bringup_process(struct engine *e, struct app *a, uint32_t instance)
+{
+    struct process *p = engine_add_process(e, a, instance, -1);
+
+    p->created_ms = clock_wall_ms();
+    engine_save_process(e, p);
+    return p;
+}

@@ -1,0 +1,154 @@
+/* scale: more or fewer processes of an app. */
+#include <string.h>
+
+#include "common/mem.h"
+#include "daemon/bringup.h"
+#include "daemon/methods.h"
+
+static bool counts(const struct process *p, const char *name)
+{
+    return strcmp(p->app->spec->name, name) == 0 && !p->delete_when_down;
+}
+
+static size_t count(struct engine *e, const char *name)
+{
+    const struct process *p;
+    size_t n = 0;
+
+    TAILQ_FOREACH (p, supervisor_processes(e->sup), entry) {
+        n += counts(p, name);
+    }
+    return n;
+}
+
+static size_t count_all(struct engine *e)
+{
+    const struct process *p;
+    size_t n = 0;
+
+    TAILQ_FOREACH (p, supervisor_processes(e->sup), entry) {
+        n++;
+    }
+    return n;
+}
+
+/* The app of the first process: new ones are its clones. */
+static struct app *first_app(struct engine *e, const char *name)
+{
+    const struct process *p;
+
+    TAILQ_FOREACH (p, supervisor_processes(e->sup), entry) {
+        if (counts(p, name))
+            return p->app;
+    }
+    return NULL;
+}
+
+/* Which instance numbers are in use? Also those of processes that are just being deleted: they still run. */
+static bool *taken_instances(struct engine *e, const char *name, size_t max)
+{
+    bool *taken = xcalloc(max, sizeof(*taken));
+    const struct process *p;
+
+    TAILQ_FOREACH (p, supervisor_processes(e->sup), entry) {
+        if (strcmp(p->app->spec->name, name) == 0 && p->instance < max)
+            taken[p->instance] = true;
+    }
+    return taken;
+}
+
+static void set_instances(struct engine *e, struct app *a)
+{
+    struct app_spec *s = a->spec;
+    const struct process *p;
+    int64_t n = 0;
+
+    TAILQ_FOREACH (p, &a->processes, app_entry) {
+        n += !p->delete_when_down;
+    }
+    if (n == 0)
+        return;
+    /* Where the lines go is decided by how the app was started; nothing moves to other files now. */
+    if (!s->merge_logs_set)
+        s->merge_logs = s->instances <= 1;
+    s->merge_logs_set = true;
+    s->instances = n;
+    engine_save_app(e, a);
+}
+
+static void scale_up(struct engine *e, struct rpc_request *r, const char *name, size_t more)
+{
+    struct app *a = first_app(e, name);
+    struct bringup *b = bringup_new(e, r, true);
+    size_t max = count_all(e) + more;
+    bool *taken = taken_instances(e, name, max);
+
+    for (uint32_t i = 0; more > 0 && i < max; i++) {
+        if (taken[i])
+            continue;
+        bringup_add(b, bringup_process(e, a, i), false);
+        more--;
+    }
+    free(taken);
+    set_instances(e, a);
+    bringup_go(b);
+}
+
+static void scale_down(struct engine *e, struct rpc_request *r, const char *name, size_t fewer)
+{
+    const char *by = method_by(r);
+    uint32_t *ids = xcalloc(fewer, sizeof(*ids));
+    struct outcome *o = outcome_new(e, r);
+    struct process *p;
+    struct app *a;
+    size_t n = 0;
+
+    TAILQ_FOREACH (p, supervisor_processes(e->sup), entry) {
+        if (n < fewer && counts(p, name))
+            ids[n++] = p->id;
+    }
+    /* One that is down is gone within the call: by number, not by pointer. */
+    for (size_t i = 0; i < n; i++) {
+        p = supervisor_by_id(e->sup, ids[i]);
+        if (!p)
+            continue;
+        outcome_expect(o);
+        supervisor_delete(e->sup, p, by, outcome_report, o);
+    }
+    TAILQ_FOREACH (a, supervisor_apps(e->sup), entry) {
+        if (strcmp(a->spec->name, name) == 0)
+            set_instances(e, a);
+    }
+    free(ids);
+    outcome_close(o);
+}
+
+void method_scale(void *engine, struct rpc_request *r)
+{
+    struct engine *e = engine;
+    const char *name = json_string_value(json_object_get(r->params, "name"));
+    const json_t *to = json_object_get(r->params, "to"), *by = json_object_get(r->params, "by");
+    int64_t now = (int64_t)count(e, name), want;
+
+    if (!to == !by) {
+        rpc_fail(r, RPC_BAD_PARAMS, "scale: give either \"to\" or \"by\"");
+        return;
+    }
+    if (now == 0) {
+        rpc_fail(r, RPC_NO_MATCH, "no app \"%.100s\"; pm list shows what there is", name);
+        return;
+    }
+    want = to ? json_integer_value(to) : now + json_integer_value(by);
+    if (want < 1)
+        rpc_fail(r, RPC_FAILED, "%s cannot be scaled to %lld; use pm stop or pm delete", name,
+                 (long long)(want < 0 ? 0 : want));
+    else if (want > 10000)
+        rpc_fail(r, RPC_FAILED, "%s cannot be scaled to %lld; 10000 is the most", name, (long long)want);
+    else if (want == now)
+        rpc_fail(r, RPC_FAILED, "nothing to do: %s has %lld process%s already", name, (long long)now,
+                 now == 1 ? "" : "es");
+    else if (want > now)
+        scale_up(e, r, name, (size_t)(want - now));
+    else
+        scale_down(e, r, name, (size_t)(now - want));
+}
