@@ -3,7 +3,8 @@
 #include "daemon/record.h"
 #include "daemon/selector.h"
 
-/* What the last answer took: the next will take about as much, and growing a buffer of megabytes step by step is dear. */
+/* What the last answer took: the next will take about as much, and growing a buffer of megabytes step by step
+ * is dear. */
 static size_t last_size[2];
 
 void method_list(void *engine, struct rpc_request *r)
