@@ -126,7 +126,7 @@ static const char *skip_words(const char *p, const char *end)
 
     if (end - p >= 3 && memcmp(p, bom, 3) == 0)
         p += 3;
-    while (p < end && memchr(" \t\r\n", *p, 4))
+    while (p < end && (*p == ' ' || *p == '\t' || *p == '\r' || *p == '\n'))
         p++;
     return p;
 }

@@ -57,6 +57,7 @@ static void __attribute__((noreturn)) become_node(const struct run *run, pid_t p
     if (getppid() != parent)
         _exit(127);
     signal(SIGPIPE, SIG_DFL);
+    signal(SIGTTOU, SIG_IGN); /* its messages may come though it is not in the foreground */
     dup2(run->input, STDIN_FILENO);
     /* What the config prints is for the user's eyes; stdout of the CLI may be JSON that a script reads. */
     dup2(STDERR_FILENO, STDOUT_FILENO);
