@@ -185,6 +185,14 @@ static void gone(struct keeper *k, const char *what)
         k->quit = true;
         return;
     }
+    if (k->attached && k->table.self.fds[KW_FD_LOCK] < 0) {
+        /* It died before it had handed over the lock: whoever has that by now is the daemon, and there is to
+         * be one. */
+        log_error("%s, before it had handed over; this keeper ends", what);
+        k->status = 1;
+        k->quit = true;
+        return;
+    }
     shutdown_engine_failed(k);
     schedule(k, lived, what);
 }
