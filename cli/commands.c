@@ -87,7 +87,6 @@ const struct command commands[] = {
     },
     {
         .name = "startOrRestart",
-        .aliases = {"startorrestart"},
         .summary = "start what is missing of a config file, restart the rest",
         .usage = "<config>...",
         .help = "Apps that run take what the file says now. \"-\" reads the config from standard input.",
@@ -100,7 +99,7 @@ const struct command commands[] = {
     },
     {
         .name = "startOrReload",
-        .aliases = {"startorreload", "startOrGracefulReload", "startorgracefulreload"},
+        .aliases = {"startOrGracefulReload"},
         .summary = "start what is missing of a config file, reload the rest",
         .usage = "<config>...",
         .help = "As startOrRestart, with pm reload for what runs.",
@@ -160,7 +159,6 @@ const struct command commands[] = {
     },
     {
         .name = "sendSignal",
-        .aliases = {"sendsignal", "send-signal"},
         .summary = "send a signal to processes",
         .usage = "<signal> <all|name|id|namespace|/regex/>...",
         .help = "To the process itself, not to what it has started. SIGUSR2, USR2 and 12 are the same.",
@@ -199,7 +197,6 @@ const struct command commands[] = {
     },
     {
         .name = "prettylist",
-        .aliases = {"prettyList"},
         .summary = "all processes as Node prints objects",
         .usage = "",
         .help = "For reading; pm jlist prints the same as JSON.",

@@ -1,7 +1,7 @@
 /* The flags: those that every command has, and those of the commands. */
 #include "cli/flags.h"
 
-#define NOT_YET    "this version takes it and does nothing with it"
+#define NOT_YET    "it comes with a later version"
 #define TRACING    "it is about tracing inside Node, which is not done here"
 #define OF_STARTUP "it belongs to PM2's startup command"
 

@@ -9,7 +9,7 @@
 
 #define HELP_WIDTH_MAX 92
 #define FLAG_COLUMN    32
-#define COMMAND_COLUMN 16
+#define COMMAND_COLUMN 18
 #define EXAMPLE_COLUMN 46
 
 static int help_width(const struct out *o)
@@ -119,7 +119,7 @@ static void idle_flags(const struct out *o, struct buf *b, const struct flag *f)
         if (f->idle)
             buf_printf(&names, "%s--%s", names.len ? ", " : "", f->name);
     if (names.len) {
-        buf_puts(b, "  Taken as PM2 does, without effect in this version, with a warning:\n    ");
+        buf_puts(b, "  Taken with a warning, without effect in this version:\n    ");
         help_wrap(b, names.data, 4, 4, help_width(o));
     }
     buf_free(&names);
