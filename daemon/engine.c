@@ -15,6 +15,7 @@
 #include "common/plog.h"
 #include "daemon/app_cache.h"
 #include "daemon/saved.h"
+#include "daemon/users.h"
 
 #define BEAT_MS 1000u
 
@@ -172,6 +173,14 @@ static void after_server(void *arg)
 
 void engine_end(struct engine *e)
 {
+    struct users *users = e->users;
+    struct process *p;
+
+    e->users = NULL;
+    TAILQ_FOREACH (p, supervisor_processes(e->sup), entry) {
+        engine_spawn_forget(runtime_of(p));
+    }
+    users_close(users); /* before the server: requests may wait for it too */
     keeper_attach_close(e->attach);
     e->attach = NULL;
     if (e->server)
@@ -218,6 +227,9 @@ static int engine_init(struct engine *e, const char *home, int keeper_fd, struct
         return err_set(err, rc, "cannot make an event loop: %s", uv_strerror(rc));
     engine_sys_init(e);
     e->sup = supervisor_new(&e->sys);
+    e->users = users_open(&e->loop, users_ask);
+    if (!e->users)
+        return err_set(err, -EMFILE, "cannot make the event loop's wake-up for user look-ups");
     if (engine_link(e, keeper_fd) < 0)
         return err_set(err, -EPIPE, "no connection to the keeper");
     uv_timer_init(&e->loop, &e->beat);

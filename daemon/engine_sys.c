@@ -13,7 +13,6 @@
 #include "daemon/app_cache.h"
 #include "daemon/channel.h"
 #include "daemon/engine.h"
-#include "daemon/launch.h"
 #include "daemon/log_paths.h"
 #include "daemon/notify.h"
 #include "daemon/package_version.h"
@@ -68,67 +67,6 @@ static uint64_t sys_next_run(void *ctx)
     struct engine *e = ctx;
 
     return store_next_run(e->store);
-}
-
-static int sys_spawn(void *ctx, struct process *p, struct err *err)
-{
-    struct engine *e = ctx;
-    struct runtime *r = runtime_of(p);
-    struct launch_ctx lc = {.home = e->home.path, .home_id = e->home_id};
-    struct kw_msg m = {.type = KW_SPAWN, .token = p->run, .proc = p->id};
-    struct hold *hold = holds_make(&e->holds, p->run);
-    char name[64];
-    struct launch l;
-    int rc, notify_fd = -1;
-
-    channel_free(r->channel);
-    r->channel = NULL;
-    notify_free(r->notify);
-    r->notify = NULL;
-    if (p->app->spec->wait_ready) {
-        notify_fd = notify_bind(e->home_id, p->run, name, sizeof(name));
-        if (notify_fd >= 0)
-            lc.notify_name = name;
-    }
-    rc = launch_init(&l, &lc, p, err);
-    if (rc >= 0) {
-        _cleanup_free_ char *blob = engine_blob(p, &l.spec.blob_len);
-
-        l.spec.blob = blob;
-        rc = spawn_spec_seal(&l.spec, err);
-    }
-    if (rc < 0) {
-        launch_deinit(&l);
-        if (notify_fd >= 0)
-            close(notify_fd);
-        holds_free(&e->holds, hold);
-        return rc;
-    }
-    hold->proc = p->id;
-    hold_set(hold, KW_FD_SPEC, rc);
-    m.flags = l.ipc ? KW_WANT_IPC : 0;
-    m.uid = l.spec.flags & SPAWN_SET_IDS ? l.spec.uid : (uint32_t)geteuid();
-    m.note_len = (uint16_t)process_note_write(p, m.note, sizeof(m.note));
-    kw_add_fd(&m, KW_FD_SPEC, rc);
-    memcpy(hold->note, m.note, m.note_len);
-    hold->note_len = m.note_len;
-    launch_deinit(&l);
-    rc = engine_send(e, &m);
-    if (rc < 0) {
-        if (notify_fd >= 0)
-            close(notify_fd);
-        holds_free(&e->holds, hold);
-        return err_set(err, rc, "the keeper cannot be asked for a child: %s", strerror(-rc));
-    }
-    if (notify_fd >= 0) {
-        struct kw_msg held = {.type = KW_HOLD, .token = p->run};
-
-        /* After the spawn: the keeper has a record of the run only then. */
-        hold_set(hold, KW_FD_NOTIFY, notify_fd);
-        kw_add_fd(&held, KW_FD_NOTIFY, notify_fd);
-        engine_send(e, &held);
-    }
-    return 0;
 }
 
 struct tree_ctx engine_tree_ctx(const struct engine *e)
@@ -365,6 +303,8 @@ static void sys_changed(void *ctx, struct process *p, enum lc_state old)
 
     if (p->run)
         engine_note(e, p);
+    if (p->state == LC_STOPPING)
+        engine_spawn_cancel(p);
     engine_save_process(e, p);
     if (p->state != old && (p->state == LC_STOPPED || p->state == LC_ERRORED))
         put_pid_file(e, p, 0);
@@ -385,6 +325,7 @@ static void runtime_closed(uv_handle_t *handle)
 
 static void runtime_end(struct runtime *r)
 {
+    engine_spawn_forget(r);
     channel_free(r->channel);
     notify_free(r->notify);
     r->channel = NULL;
@@ -469,7 +410,7 @@ void engine_sys_init(struct engine *e)
         .timer_set = sys_timer_set,
         .timer_clear = sys_timer_clear,
         .next_run = sys_next_run,
-        .spawn = sys_spawn,
+        .spawn = engine_spawn,
         .terminate = sys_terminate,
         .kill = sys_kill,
         .kill_run = sys_kill_run,
