@@ -1,6 +1,8 @@
 /* How a child is asked for: who it is to be (which may take long to find out), then the keeper. */
+#include <dirent.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "common/err.h"
@@ -11,12 +13,63 @@
 #include "daemon/notify.h"
 #include "daemon/users.h"
 
+/*
+ * Descriptors. A run takes up to nine of ours, and its log files up to three. Others must have some left as
+ * well (clients, databases), most of all for the next try of what ran before.
+ */
+#define RUN_FILES      12
+#define SPARE_FILES    64
+#define RESPAWN_SPARES 24
+
 /* A spawn that waits for the user database. */
 struct spawn_wait {
     struct runtime *runtime; /* NULL: the process went, or this engine ends */
     struct user_wait *wait;
     uint64_t run;
 };
+
+static uint64_t count_open_files(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    uint64_t n = 0;
+
+    while (dir && readdir(dir))
+        n++;
+    if (dir)
+        closedir(dir);
+    return n;
+}
+
+/* Descriptors of runs whose child has not come yet are still to come. */
+static uint64_t count_unanswered(struct engine *e)
+{
+    struct hold *hold;
+    uint64_t n = 0;
+
+    HOLDS_FOREACH (hold, &e->holds) {
+        if (hold->run && hold->pid == 0 && !hold->exited)
+            n++;
+    }
+    return n;
+}
+
+/* Without room the child would run, and its output and its end could not be looked after. */
+static int check_room(struct engine *e, const struct process *p, struct err *err)
+{
+    uint64_t spare = p->last.valid ? RESPAWN_SPARES : SPARE_FILES, open_now;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || RUN_FILES * (e->holds.n + 1) + 2 * spare <= limit.rlim_cur)
+        return 0; /* far from it: nothing is counted */
+    open_now = count_open_files();
+    if (open_now > 3 && open_now + RUN_FILES * (count_unanswered(e) + 1) + spare <= limit.rlim_cur)
+        return 0;
+    return err_set(
+        err, -EMFILE,
+        "too many open files: the daemon may have %llu, and %llu are in use; raise its limit (LimitNOFILE= "
+        "of its unit, or ulimit -Hn) and start it anew",
+        (unsigned long long)limit.rlim_cur, (unsigned long long)open_now);
+}
 
 static int seal(const struct process *p, struct launch *l, struct err *err)
 {
@@ -62,8 +115,10 @@ static int spawn_as(struct engine *e, struct process *p, const struct user_ids *
     struct launch_ctx lc = {.home = e->home.path, .home_id = e->home_id, .ids = ids};
     char name[64];
     struct launch l;
-    int rc, notify_fd = -1;
+    int rc = check_room(e, p, err), notify_fd = -1;
 
+    if (rc < 0)
+        return rc;
     if (p->app->spec->wait_ready) {
         notify_fd = notify_bind(e->home_id, p->run, name, sizeof(name));
         if (notify_fd >= 0)

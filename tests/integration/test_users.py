@@ -23,7 +23,7 @@ class Users(PmTest):
         self.assertEqual(os.stat("/proc/%d" % pid).st_uid, NOBODY.pw_uid)
         self.assertEqual([v for v in proc_environ(pid) if v.startswith(b"HOME=")], [b"HOME=" + NOBODY.pw_dir.encode()])
         with self.home.client() as c:
-            env = c.call("process.env", {"selector": ["a"]})["env"]
+            env = c.call("process.env", {"selector": "a"})["env"]
         self.assertEqual((env["USER"], env["HOME"]), ("nobody", NOBODY.pw_dir))
 
     def test_interpreter_is_looked_for_at_each_start(self):
