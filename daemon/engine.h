@@ -78,6 +78,8 @@ struct runtime {
     bool shutting_down;      /* asked to stop because the daemon ends */
     char *detail;            /* words about the current run's end, for its record */
     char *version;           /* of the nearest package.json; NULL = none */
+    struct buf record;       /* constant part of its list record, of that configuration (app_cache_version) */
+    uint64_t record_version;
     /* the last look at /proc */
     uint64_t sampled_ms, cpu_ticks, memory_bytes;
     double cpu_percent;

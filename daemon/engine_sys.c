@@ -380,6 +380,7 @@ static void runtime_closed(uv_handle_t *handle)
         return;
     free(r->detail);
     free(r->version);
+    buf_free(&r->record);
     free(r);
 }
 
