@@ -64,7 +64,7 @@ static void forget_if_over(struct engine *e, struct hold *hold)
 
 void engine_ack(struct engine *e, uint64_t run)
 {
-    static const enum kw_fd kinds[] = {KW_FD_PIDFD, KW_FD_STDIN, KW_FD_IPC, KW_FD_NOTIFY};
+    static const enum kw_fd kinds[] = {KW_FD_PIDFD, KW_FD_STDIN, KW_FD_IPC, KW_FD_NOTIFY, KW_FD_BIRTH};
     struct kw_msg m = {.type = KW_ACK, .token = run}, drop = {.type = KW_DROP, .token = run};
     struct hold *hold = holds_get(&e->holds, run);
 
@@ -74,6 +74,7 @@ void engine_ack(struct engine *e, uint64_t run)
     if (!hold)
         return;
     engine_unwatch(e, hold);
+    engine_unanswered_drop(hold);
     hold->acked = true;
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
         hold_close(hold, kinds[i]);
@@ -119,6 +120,7 @@ static void child_came(struct engine *e, struct kw_msg *m)
     hold->pid = m->pid;
     hold->start_ticks = m->start_ticks;
     hold->start_us = m->start_us;
+    hold_close(hold, KW_FD_BIRTH); /* the pid tells more */
     hold_take_all(hold, m);
     tree_root_add(m->pid, m->token);
     supervisor_on_child(e->sup, m->token, m->pid, m->start_ticks, m->start_us / 1000);
@@ -295,39 +297,13 @@ static void attach_keeper(struct engine *e, int fd)
     }
     hand_over_own(e);
     HOLDS_FOREACH (hold, &e->holds) {
-        /* Without a pid the old keeper never answered: such a run is refused, see refuse_unanswered. */
+        /* Without a pid the old keeper never answered: such a run is refused, see engine_unanswered.c. */
         if (hold->run == 0 || hold->pid <= 0)
             continue;
         hand_over_run(e, hold);
         if (hold->run >= e->foreign_below)
             e->foreign_below = hold->run + 1;
         engine_watch_foreign(e, hold->run);
-    }
-}
-
-static void unanswered_killed(void *arg, const struct tree_job *job, unsigned alive)
-{
-    struct engine *e = arg;
-
-    (void)alive;
-    if (e->sup)
-        supervisor_on_refused(e->sup, job->run.run, KW_STEP_FORK, EPIPE);
-}
-
-/* Spawns that the dead keeper had not answered: it may have forked, and then nobody knows the child. It is
- * looked for by its run's id and ended; the life cycle then tries again. */
-static void refuse_unanswered(struct engine *e)
-{
-    struct process *p;
-
-    TAILQ_FOREACH (p, supervisor_processes(e->sup), entry) {
-        struct hold *hold = p->run ? holds_get(&e->holds, p->run) : NULL;
-        struct tree_job job = {.op = TREE_KILL, .ctx = engine_tree_ctx(e), .run = {.run = p->run}};
-
-        if (p->pid != 0 || !hold || hold->pid != 0)
-            continue;
-        job.run.foreign = true;
-        tree_submit(&e->loop, &job, unanswered_killed, e);
     }
 }
 
@@ -342,7 +318,7 @@ static void start_keeper(struct engine *e)
         return;
     }
     attach_keeper(e, fd);
-    refuse_unanswered(e);
+    engine_refuse_unanswered(e);
 }
 
 /* Ends whose rows were queued before this commit was asked for. */
@@ -432,5 +408,5 @@ void engine_keeper_asked(void *arg, int fd)
         return;
     }
     attach_keeper(e, fd);
-    refuse_unanswered(e);
+    engine_refuse_unanswered(e);
 }

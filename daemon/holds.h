@@ -14,6 +14,7 @@
 #include "common/kwire.h"
 
 struct foreign;
+struct unanswered;
 
 struct hold {
     uint64_t run; /* 0: the daemon's own descriptors */
@@ -25,7 +26,8 @@ struct hold {
     bool acked;            /* and the keeper may forget it */
     bool foreign;          /* not the keeper's child: the engine watches the pidfd */
     struct foreign *watch; /* while it does */
-    int fds[KW_FD_COUNT];  /* by kind; -1 = none */
+    struct unanswered *unanswered; /* its keeper died before it answered: a child is being looked for */
+    int fds[KW_FD_COUNT];  /* by kind; -1 = none; KW_FD_BIRTH: the read end */
     uint8_t note[KW_NOTE_MAX];
     uint16_t note_len;
     LIST_ENTRY(hold) entry;
