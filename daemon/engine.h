@@ -115,8 +115,8 @@ void engine_keeper_lost(void *arg);
 void engine_keeper_asked(void *arg, int fd);
 
 /* engine_unanswered.c: spawns that a dead keeper had not answered */
-int engine_birth_pipe(struct hold *hold); /* the write end for the request, the caller's; or -errno */
-void engine_refuse_unanswered(struct engine *e); /* each once it is certain that no child of it is left */
+int engine_birth_pipe(struct hold *hold);    /* the write end for the request, the caller's; or -errno */
+void engine_settle_spawns(struct engine *e); /* each once nobody can be before its exec */
 void engine_unanswered_drop(struct hold *hold);
 
 /* engine_runs.c: what a run's descriptors are connected to */

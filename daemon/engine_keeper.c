@@ -64,7 +64,7 @@ static void forget_if_over(struct engine *e, struct hold *hold)
 
 void engine_ack(struct engine *e, uint64_t run)
 {
-    static const enum kw_fd kinds[] = {KW_FD_PIDFD, KW_FD_STDIN, KW_FD_IPC, KW_FD_NOTIFY, KW_FD_BIRTH};
+    static const enum kw_fd kinds[] = {KW_FD_PIDFD, KW_FD_STDIN, KW_FD_IPC, KW_FD_NOTIFY};
     struct kw_msg m = {.type = KW_ACK, .token = run}, drop = {.type = KW_DROP, .token = run};
     struct hold *hold = holds_get(&e->holds, run);
 
@@ -75,6 +75,7 @@ void engine_ack(struct engine *e, uint64_t run)
         return;
     engine_unwatch(e, hold);
     engine_unanswered_drop(hold);
+    hold_born(hold);
     hold->acked = true;
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
         hold_close(hold, kinds[i]);
@@ -120,7 +121,6 @@ static void child_came(struct engine *e, struct kw_msg *m)
     hold->pid = m->pid;
     hold->start_ticks = m->start_ticks;
     hold->start_us = m->start_us;
-    hold_close(hold, KW_FD_BIRTH); /* the pid tells more */
     hold_take_all(hold, m);
     tree_root_add(m->pid, m->token);
     supervisor_on_child(e->sup, m->token, m->pid, m->start_ticks, m->start_us / 1000);
@@ -131,6 +131,15 @@ static void child_came(struct engine *e, struct kw_msg *m)
     engine_connect_run(e, p);
     engine_save_process(e, p);
     engine_note(e, p);
+}
+
+static void exec_known(struct engine *e, const struct kw_msg *m)
+{
+    struct hold *hold = holds_get(&e->holds, m->token);
+
+    if (hold)
+        hold_born(hold);
+    supervisor_on_exec(e->sup, m->token, m->step, m->error);
 }
 
 static void child_ended(struct engine *e, const struct kw_msg *m)
@@ -197,7 +206,7 @@ static void on_message(void *arg, struct kw_msg *m)
         child_came(e, m);
         break;
     case KW_EXEC:
-        supervisor_on_exec(e->sup, m->token, m->step, m->error);
+        exec_known(e, m);
         break;
     case KW_EXITED:
         child_ended(e, m);
@@ -297,7 +306,7 @@ static void attach_keeper(struct engine *e, int fd)
     }
     hand_over_own(e);
     HOLDS_FOREACH (hold, &e->holds) {
-        /* Without a pid the old keeper never answered: such a run is refused, see engine_unanswered.c. */
+        /* Without a pid the old keeper never answered: see engine_unanswered.c. */
         if (hold->run == 0 || hold->pid <= 0)
             continue;
         hand_over_run(e, hold);
@@ -318,7 +327,7 @@ static void start_keeper(struct engine *e)
         return;
     }
     attach_keeper(e, fd);
-    engine_refuse_unanswered(e);
+    engine_settle_spawns(e);
 }
 
 /* Ends whose rows were queued before this commit was asked for. */
@@ -408,5 +417,5 @@ void engine_keeper_asked(void *arg, int fd)
         return;
     }
     attach_keeper(e, fd);
-    engine_refuse_unanswered(e);
+    engine_settle_spawns(e);
 }

@@ -1,12 +1,13 @@
 /*
- * Spawns that a dead keeper had not answered. It may have forked, and then nobody knows the child: it is looked
- * for by its run's id and ended before the life cycle starts another, or the app would run twice.
+ * Spawns of which a dead keeper had not told all. Of one that it had not answered nobody knows whether there
+ * is a child: it is looked for by its run's id and ended before the life cycle starts another, or the app
+ * would run twice. Of one whose child is known the success of the exec is still to be told.
  *
- * The id is in the child's environment only after its exec, and the child needs no keeper to get there. So each
- * request carries the write end of a pipe, which the keeper closes once it has forked and the child's exec
- * closes in the kernel, after the old memory is gone. When the pipe has ended, whoever was forked for this run
- * is dead or can be found. Nobody can be between the two, however slow its set-up; a child that hangs there (a
- * dead network folder) delays its own run and no other.
+ * The id is in the child's environment only after its exec, and the child needs no keeper to get there. So
+ * each request carries the write end of a pipe, which the keeper closes once it has forked and the child's
+ * exec closes in the kernel, after the old memory is gone. When the pipe has ended, whoever was forked for
+ * this run is dead or has been executed and can be found. Nobody can be between the two, however slow its
+ * set-up; a child that hangs there (a dead network folder) delays its own run and no other.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -37,7 +38,8 @@ int engine_birth_pipe(struct hold *hold)
 
     if (pipe2(p, O_CLOEXEC | O_NONBLOCK) < 0)
         return -errno;
-    hold_set(hold, KW_FD_BIRTH, p[0]);
+    hold_born(hold);
+    hold->birth = p[0];
     return p[1];
 }
 
@@ -112,7 +114,8 @@ static void on_killed(void *arg, const struct tree_job *job, unsigned alive)
         return;
     }
     if (alive) {
-        log_warn("run %llu: %u of its processes still alive after SIGKILL", (unsigned long long)u->run, alive);
+        log_warn("run %llu: %u of its processes still alive after SIGKILL", (unsigned long long)u->run,
+                 alive);
         uv_timer_start(&u->again, on_again, AGAIN_MS, 0);
         return;
     }
@@ -125,6 +128,20 @@ static void on_killed(void *arg, const struct tree_job *job, unsigned alive)
         supervisor_on_unanswered(e->sup, job->run.run);
 }
 
+static void pipe_ended(struct unanswered *u)
+{
+    struct engine *e = u->engine;
+    struct hold *hold = holds_get(&e->holds, u->run);
+
+    if (!hold || hold->pid <= 0) {
+        find_and_kill(u);
+        return;
+    }
+    engine_unanswered_drop(hold);
+    /* Executed, or dead before it could be: that is told by the pidfd. */
+    supervisor_on_exec(e->sup, hold->run, 0, 0);
+}
+
 static void on_poll(uv_poll_t *h, int status, int events)
 {
     struct unanswered *u = h->data;
@@ -135,13 +152,13 @@ static void on_poll(uv_poll_t *h, int status, int events)
     if (status == 0 && read(u->fd, &byte, 1) < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     close_poll(u);
-    find_and_kill(u);
+    pipe_ended(u);
 }
 
 static void watch(struct unanswered *u)
 {
     if (u->fd < 0) {
-        find_and_kill(u);
+        pipe_ended(u);
         return;
     }
     if (uv_poll_init(&u->engine->loop, &u->poll, u->fd) < 0) {
@@ -159,7 +176,15 @@ static void on_again(uv_timer_t *t)
     watch(t->data);
 }
 
-void engine_refuse_unanswered(struct engine *e)
+/* Was the answer, or the news of the exec, still to come? */
+static bool is_open(const struct process *p, const struct hold *hold)
+{
+    if (hold->exited)
+        return false;
+    return hold->pid > 0 ? hold->birth >= 0 : p->pid == 0;
+}
+
+void engine_settle_spawns(struct engine *e)
 {
     struct process *p;
 
@@ -167,12 +192,11 @@ void engine_refuse_unanswered(struct engine *e)
         struct hold *hold = p->run ? holds_get(&e->holds, p->run) : NULL;
         struct unanswered *u;
 
-        if (p->pid != 0 || !hold || hold->pid != 0 || hold->unanswered)
+        if (!hold || hold->unanswered || !is_open(p, hold))
             continue;
         u = xcalloc(1, sizeof(*u));
-        *u = (struct unanswered){
-            .engine = e, .run = p->run, .fd = hold->fds[KW_FD_BIRTH], .open_handles = 1};
-        hold->fds[KW_FD_BIRTH] = -1;
+        *u = (struct unanswered){.engine = e, .run = p->run, .fd = hold->birth, .open_handles = 1};
+        hold->birth = -1;
         hold->unanswered = u;
         uv_timer_init(&e->loop, &u->again);
         u->again.data = u;

@@ -27,18 +27,23 @@ class KeeperFork(PmTest):
                 return None
         return wait_until(attached, 30, "a new keeper is attached")
 
-    def start_and_catch(self, *flags):
-        """Starts an app and kills the keeper once it has forked; the child is stopped on its way to the exec."""
+    def start_and_stop(self):
+        """Starts an app; the keeper is stopped after its fork, the child on its way to the exec."""
         keeper = self.home.keeper_pid()
         try:
             ptrace.seize(keeper)
         except OSError as e:
             raise unittest.SkipTest("ptrace is not allowed here: %s" % e) from None
-        command = self.home.popen("start", child("silent")[0], "--name", "caught", *flags)
+        command = self.home.popen("start", child("silent")[0], "--name", "caught")
         orphan = ptrace.wait_fork(keeper)
         # Before that it holds the link to the engine, which would not even see that the keeper is dead.
         ptrace.go_on_until(orphan, lambda: len(os.listdir("/proc/%d/fd" % orphan)) <= 6)
         self.assertTrue(self.home.is_pmd(orphan))
+        return command, keeper, orphan
+
+    def start_and_catch(self):
+        """Starts an app and kills the keeper once it has forked; the child is stopped on its way to the exec."""
+        command, keeper, orphan = self.start_and_stop()
         ptrace.kill(keeper)
         self.wait_attached(keeper)
         return command, orphan
@@ -72,6 +77,21 @@ class KeeperFork(PmTest):
         self.assertEqual(self.home.finish(command).code, 0)
         self.assertEqual(self.home.status("caught"), "online")
         self.assertEqual(self.home.restarts("caught"), 0)
+        self.assert_one_process_each(2)
+
+    def test_the_child_is_known_but_not_its_exec(self):
+        """Then it is the app: it only has to get there."""
+        self.home.start("other", child("silent"))
+        command, keeper, child_pid = self.start_and_stop()
+        ptrace.detach(keeper)
+        wait_until(lambda: self.home.pid("caught") == child_pid, what="the engine knows the child")
+        os.kill(keeper, signal.SIGKILL)
+        self.wait_attached(keeper)
+        time.sleep(0.3)
+        self.assertEqual(self.home.status("caught"), "launching")
+        ptrace.detach(child_pid)
+        self.assertEqual(self.home.finish(command).code, 0)
+        self.assertEqual((self.home.pid("caught"), self.home.status("caught"), self.home.restarts("caught")), (child_pid, "online", 0))
         self.assert_one_process_each(2)
 
     def test_stopped_and_killed_meanwhile(self):

@@ -454,7 +454,8 @@ static void test_birth_pipe_outlives_the_keeper(void **state)
     int status, fd;
 
     rig_start(r);
-    if (ptrace(PTRACE_SEIZE, r->keeper, 0, PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE) < 0)
+    if (ptrace(PTRACE_SEIZE, r->keeper, 0, PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE) <
+        0)
         skip(); /* not allowed here */
     fd = spawn_with_birth(r, 1, 0);
     do {
