@@ -116,6 +116,11 @@ void engine_keeper_tick(struct engine *e); /* once a second: what could not be d
 void engine_keeper_lost(void *arg);
 void engine_keeper_asked(void *arg, int fd);
 
+/* engine_unanswered.c: spawns that a dead keeper had not answered */
+int engine_birth_pipe(struct hold *hold);    /* the write end for the request, the caller's; or -errno */
+void engine_settle_spawns(struct engine *e); /* each once nobody can be before its exec */
+void engine_unanswered_drop(struct hold *hold);
+
 /* engine_runs.c: what a run's descriptors are connected to */
 void engine_connect_run(struct engine *e,
                         struct process *p); /* channel and notify socket of the current run */
