@@ -152,13 +152,15 @@ struct claim {
     uint32_t proc;
 };
 
-/* A decimal number and nothing else; 0 when it is none, for there is no run 0. */
-static uint64_t number(const char *text)
+/* A decimal number and nothing else. */
+static bool number(const char *text, uint64_t *out)
 {
     char *end;
-    uint64_t n = strtoull(text, &end, 10);
 
-    return *text >= '0' && *text <= '9' && *end == '\0' ? n : 0;
+    if (*text < '0' || *text > '9')
+        return false;
+    *out = strtoull(text, &end, 10);
+    return *end == '\0';
 }
 
 static bool take_claim(void *arg, const char *string)
@@ -166,11 +168,12 @@ static bool take_claim(void *arg, const char *string)
     struct claim *c = arg;
     char want[32];
     int len = snprintf(want, sizeof(want), "PM_RUN_ID=%s.", c->ctx->tag);
+    uint64_t n;
 
-    if (strncmp(string, want, (size_t)len) == 0)
-        c->run = number(string + len);
-    else if (strncmp(string, "pm_id=", 6) == 0 && string[6])
-        c->proc = (uint32_t)number(string + 6);
+    if (strncmp(string, want, (size_t)len) == 0 && number(string + len, &n))
+        c->run = n;
+    else if (strncmp(string, "pm_id=", 6) == 0 && number(string + 6, &n) && n < UINT32_MAX)
+        c->proc = (uint32_t)n;
     return c->run && c->proc != UINT32_MAX;
 }
 
