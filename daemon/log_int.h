@@ -85,6 +85,8 @@ struct log_stream {
     STAILQ_ENTRY(log_stream) by_work;
     STAILQ_ENTRY(log_stream) by_dirty;
     STAILQ_ENTRY(log_stream) by_done;
+    TAILQ_ENTRY(log_stream) by_unopened;
+    uint64_t open_at; /* monotonic ms, while it is in that list; else 0 */
     bool in_work, dirty;
     bool finished;            /* on its way back to the loop */
     bool placed;              /* the sinks' positions are known */
