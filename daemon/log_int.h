@@ -216,6 +216,7 @@ struct logs {
     STAILQ_HEAD(, log_stream) queue; /* streams with news */
     STAILQ_HEAD(, log_event) events;
     size_t queued_bytes;
+    bool urgent; /* a message that does not wait for company is among them */
     enum { LOG_AWAKE, LOG_PACING, LOG_ASLEEP } sleep; /* of the writer */
     struct log_drop {
         uint32_t process;

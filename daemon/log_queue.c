@@ -10,7 +10,8 @@ void log_post(struct logs *l, enum log_msg_type type, void *what)
     m->what = what;
     pthread_mutex_lock(&l->lock);
     STAILQ_INSERT_TAIL(&l->msgs, m, next);
-    if (l->sleep != LOG_AWAKE)
+    l->urgent = l->urgent || type != LOG_MSG_ATTACH;
+    if (l->sleep == LOG_ASLEEP || (l->sleep == LOG_PACING && l->urgent))
         pthread_cond_signal(&l->cond);
     pthread_mutex_unlock(&l->lock);
 }

@@ -1,6 +1,7 @@
 /*
  * The writer thread. It sleeps until the loop has news, hands the bytes on and commits: the first line after
  * a pause at once, then at most every LOG_PACE_MS, so that a chatty app costs few commits and few wake-ups.
+ * New streams come at the same pace.
  */
 #include "daemon/log_writer.h"
 
@@ -227,6 +228,7 @@ static void attach_all(struct log_writer *w, struct msg_list *msgs)
     }
     if (!any)
         return;
+    w->pace_from = clock_mono_ms();
     STAILQ_FOREACH(m, msgs, next)
     {
         struct log_stream *s = m->what;
@@ -254,7 +256,7 @@ static void wait_for_work(struct log_writer *w, struct msg_list *msgs)
     struct log_stream *s;
 
     pthread_mutex_lock(&l->lock);
-    while (STAILQ_EMPTY(&l->msgs) && STAILQ_EMPTY(&w->work) && STAILQ_EMPTY(&w->wipes)) {
+    while (!l->urgent && STAILQ_EMPTY(&w->work) && STAILQ_EMPTY(&w->wipes)) {
         uint64_t now = clock_mono_ms(), until = w->retry_at ? w->retry_at : UINT64_MAX;
 
         if (!TAILQ_EMPTY(&w->unopened) && TAILQ_FIRST(&w->unopened)->open_at < until)
@@ -262,15 +264,16 @@ static void wait_for_work(struct log_writer *w, struct msg_list *msgs)
         if (now >= until)
             break;
         l->sleep = LOG_ASLEEP;
-        if (!STAILQ_EMPTY(&l->queue)) {
-            if (now >= w->last_commit + LOG_PACE_MS || l->queued_bytes >= LOG_PACE_BYTES)
+        if (!STAILQ_EMPTY(&l->queue) || !STAILQ_EMPTY(&l->msgs)) {
+            if (now >= w->pace_from + LOG_PACE_MS || l->queued_bytes >= LOG_PACE_BYTES)
                 break;
             l->sleep = LOG_PACING;
-            until = w->last_commit + LOG_PACE_MS < until ? w->last_commit + LOG_PACE_MS : until;
+            until = w->pace_from + LOG_PACE_MS < until ? w->pace_from + LOG_PACE_MS : until;
         }
         sleep_until(l, until);
     }
     l->sleep = LOG_AWAKE;
+    l->urgent = false;
     STAILQ_CONCAT(msgs, &l->msgs);
     while ((s = STAILQ_FIRST(&l->queue))) {
         STAILQ_REMOVE_HEAD(&l->queue, by_queue);

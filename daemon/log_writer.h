@@ -30,8 +30,8 @@ struct log_writer {
     bool in_txn;
     unsigned rows; /* in the open transaction */
     size_t bytes;
-    uint64_t txn_row; /* db.next_row when it began */
-    uint64_t last_commit;
+    uint64_t txn_row;   /* db.next_row when it began */
+    uint64_t pace_from; /* the last commit, or the last look at new streams */
 
     bool db_failing;
     uint64_t db_retry_at, db_quiet_until;
