@@ -53,8 +53,9 @@ struct log_stream {
     char *paths[2];
     int64_t uid, gid;
     bool disabled;
-    bool handed; /* the spool was there before this engine */
-    int spool;   /* -1 when disabled */
+    bool handed;          /* the spool was there before this engine */
+    int spool;            /* -1 when disabled */
+    uint64_t attached_at; /* monotonic ms */
     uint64_t spool_inode;
     uint64_t first, first_page; /* of the spool when it was handed in: log_spool_first() */
 
@@ -217,7 +218,8 @@ struct logs {
     STAILQ_HEAD(, log_event) events;
     size_t queued_bytes;
     bool urgent; /* a message that does not wait for company is among them */
-    enum { LOG_AWAKE, LOG_PACING, LOG_ASLEEP } sleep; /* of the writer */
+    /* Of the writer. Much news, any news, and also new streams wake it up. */
+    enum { LOG_AWAKE, LOG_PACING, LOG_COLLECTING, LOG_ASLEEP } sleep;
     struct log_drop {
         uint32_t process;
         uint64_t lines;

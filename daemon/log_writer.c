@@ -1,7 +1,7 @@
 /*
  * The writer thread. It sleeps until the loop has news, hands the bytes on and commits: the first line after
  * a pause at once, then at most every LOG_PACE_MS, so that a chatty app costs few commits and few wake-ups.
- * New streams come at the same pace.
+ * New streams that have not written come even more together.
  */
 #include "daemon/log_writer.h"
 
@@ -86,7 +86,7 @@ static void open_files_soon(struct log_writer *w, struct log_stream *s)
         open_files(w, s);
         return;
     }
-    s->open_at = clock_mono_ms() + LOG_OPEN_MS;
+    s->open_at = s->attached_at + LOG_OPEN_MS;
     TAILQ_INSERT_TAIL(&w->unopened, s, by_unopened);
 }
 
@@ -265,10 +265,13 @@ static void wait_for_work(struct log_writer *w, struct msg_list *msgs)
             break;
         l->sleep = LOG_ASLEEP;
         if (!STAILQ_EMPTY(&l->queue) || !STAILQ_EMPTY(&l->msgs)) {
-            if (now >= w->pace_from + LOG_PACE_MS || l->queued_bytes >= LOG_PACE_BYTES)
+            bool news = !STAILQ_EMPTY(&l->queue);
+            uint64_t due = w->pace_from + (news ? LOG_PACE_MS : LOG_OPEN_MS);
+
+            if (now >= due || l->queued_bytes >= LOG_PACE_BYTES)
                 break;
-            l->sleep = LOG_PACING;
-            until = w->pace_from + LOG_PACE_MS < until ? w->pace_from + LOG_PACE_MS : until;
+            l->sleep = news ? LOG_PACING : LOG_COLLECTING;
+            until = due < until ? due : until;
         }
         sleep_until(l, until);
     }

@@ -2,10 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/queue.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,27 +11,16 @@
 #include "common/fs.h"
 #include "common/mem.h"
 #include "common/plog.h"
-
-/* Creating a file costs about as much as starting a process. So it waits until a start of many is through. */
-#define PUT_DELAY_MS 50
+#include "daemon/later.h"
 
 struct job {
+    struct later_job later;
     char *path;
     pid_t pid;
     struct err err;
-    STAILQ_ENTRY(job) entry;
 };
 
-/* What came within the delay; written by one visit to the thread pool. */
-struct batch {
-    uv_timer_t timer;
-    uv_work_t work;
-    bool due;
-    STAILQ_HEAD(, job) jobs;
-};
-
-/* Used from the loop only. While one batch is being written the next one collects, so the order is kept. */
-static struct batch *collecting, *working;
+static struct later queue;
 
 static int open_pid(const char *path)
 {
@@ -73,84 +60,33 @@ static void write_pid(struct job *j)
         err_errno(&j->err, "cannot cut %s", j->path);
 }
 
-static void do_batch(uv_work_t *work)
+static void do_job(struct later_job *later)
 {
-    struct batch *b = work->data;
-    struct job *j;
+    struct job *j = (struct job *)later;
 
-    STAILQ_FOREACH(j, &b->jobs, entry)
-    {
-        if (j->pid)
-            write_pid(j);
-        else
-            unlink(j->path);
-    }
+    if (j->pid)
+        write_pid(j);
+    else
+        unlink(j->path);
 }
 
-static void start_if_due(void);
-
-static void batch_done(uv_work_t *work, int status)
+static void job_done(struct later_job *later)
 {
-    struct batch *b = work->data;
-    struct job *j;
+    struct job *j = (struct job *)later;
 
-    (void)status;
-    while ((j = STAILQ_FIRST(&b->jobs))) {
-        STAILQ_REMOVE_HEAD(&b->jobs, entry);
-        if (j->err.code)
-            log_warn("%s", j->err.msg);
-        free(j->path);
-        free(j);
-    }
-    free(b);
-    working = NULL;
-    start_if_due();
-}
-
-static void timer_closed(uv_handle_t *timer)
-{
-    struct batch *b = timer->data;
-
-    uv_queue_work(timer->loop, &b->work, do_batch, batch_done);
-}
-
-static void start_if_due(void)
-{
-    if (working || !collecting || !collecting->due)
-        return;
-    working = collecting;
-    collecting = NULL;
-    uv_close((uv_handle_t *)&working->timer, timer_closed);
-}
-
-static void on_due(uv_timer_t *timer)
-{
-    struct batch *b = timer->data;
-
-    b->due = true;
-    start_if_due();
-}
-
-static struct batch *batch_new(uv_loop_t *loop)
-{
-    struct batch *b = xcalloc(1, sizeof(*b));
-
-    STAILQ_INIT(&b->jobs);
-    b->work.data = b->timer.data = b;
-    uv_timer_init(loop, &b->timer);
-    uv_timer_start(&b->timer, on_due, PUT_DELAY_MS, 0);
-    return b;
+    if (j->err.code)
+        log_warn("%s", j->err.msg);
+    free(j->path);
+    free(j);
 }
 
 void pid_file_put(uv_loop_t *loop, const char *path, pid_t pid)
 {
     struct job *j = xcalloc(1, sizeof(*j));
 
-    if (!collecting)
-        collecting = batch_new(loop);
+    j->later.work = do_job;
+    j->later.done = job_done;
     j->path = xstrdup(path);
     j->pid = pid;
-    STAILQ_INSERT_TAIL(&collecting->jobs, j, entry);
-    if (!pid && !collecting->due) /* who stopped something does not expect the file to linger */
-        uv_timer_start(&collecting->timer, on_due, 0, 0);
+    later_put(&queue, loop, &j->later, pid == 0); /* who stopped something does not expect it to linger */
 }

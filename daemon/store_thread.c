@@ -14,7 +14,7 @@
 #include "daemon/store_int.h"
 #include "daemon/store_table.h"
 
-#define GATHER_MS 25
+#define GATHER_MS 50
 
 struct store_result *store_result_new(enum store_result_kind kind, int rc, const char *msg)
 {
