@@ -57,9 +57,11 @@ int cmd_update(struct cli *c, const struct args *a)
         return code;
     trouble = j_text(c->rpc.server, "update_error");
     if (trouble && *trouble)
-        return out_error(&c->out, "not updated: %s (pid %lld); no process was touched", trouble, engine_pid(c));
+        return out_error(&c->out, "not updated: %s (pid %lld); no process was touched", trouble,
+                         engine_pid(c));
     if (keeper_stays)
-        out_warn(&c->out, "the keeper is of a version that cannot replace itself; the next daemon has the new one");
+        out_warn(&c->out,
+                 "the keeper is of a version that cannot replace itself; the next daemon has the new one");
     out_say(&c->out, "the daemon is now version %s (engine pid %lld); no process was touched",
             j_text(c->rpc.server, "version"), engine_pid(c));
     if (c->out.tty && !c->out.silent)

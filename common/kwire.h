@@ -41,8 +41,8 @@ enum kw_type {
     KW_WELCOME,      /* pid, arg = KW_VERSION: the keeper's answer to KW_HELLO; note: what went wrong with the
                         last update, as text; empty when it went well */
     KW_SIGNAL,       /* arg = SIGTERM: stop everything and say KW_BYE; SIGUSR2: reopen the logs */
-    KW_UPGRADED,     /* error 0, arg = KW_VERSION: the keeper is the installed program now; else it is as before,
-                        and note is the reason as text */
+    KW_UPGRADED, /* error 0, arg = KW_VERSION: the keeper is the installed program now; else it is as before,
+                    and note is the reason as text */
 };
 
 /* What a descriptor is, for KW_HOLD and in records. A run holds at most one of each kind. */

@@ -42,7 +42,7 @@ struct engine {
     uint64_t keeper_version; /* of its protocol, KW_VERSION */
     char *keeper_trouble;    /* what went wrong with the last update, in its words; NULL: nothing */
     unsigned keeper_tries;   /* keepers in a row that did not say their first word */
-    uint64_t foreign_below; /* runs before this one had another keeper: their orphans are under init */
+    uint64_t foreign_below;  /* runs before this one had another keeper: their orphans are under init */
     struct keeper_attach *attach;
     struct holds holds; /* the descriptors of each run, as the keeper holds them */
 
@@ -64,7 +64,7 @@ struct engine {
     char *saved[2];       /* the list of the last pm save and the one before; NULL = none */
     json_t *settings;     /* of pm set: strings */
     bool forgotten;       /* pm kill emptied the list, and nothing was started since */
-    bool updating;        /* the daemon becomes the installed program: nothing is changed until that is done */
+    bool updating; /* the daemon becomes the installed program: nothing is changed until that is done */
     struct update *update; /* while it is asked for */
 
     uv_timer_t beat;

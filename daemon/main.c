@@ -12,8 +12,17 @@
 #include "daemon/engine.h"
 #include "keeper/keeper.h"
 
-enum flag { FLAG_HOME = 256, FLAG_NO_DAEMON, FLAG_AUTOSTART, FLAG_ENGINE, FLAG_KEEPER_FD, FLAG_ATTACH_FD,
-            FLAG_RESUME_FD, FLAG_PREVIOUS_FD, FLAG_CHECK_UPGRADE };
+enum flag {
+    FLAG_HOME = 256,
+    FLAG_NO_DAEMON,
+    FLAG_AUTOSTART,
+    FLAG_ENGINE,
+    FLAG_KEEPER_FD,
+    FLAG_ATTACH_FD,
+    FLAG_RESUME_FD,
+    FLAG_PREVIOUS_FD,
+    FLAG_CHECK_UPGRADE
+};
 
 static const struct option flags[] = {
     {"home", required_argument, NULL, FLAG_HOME},

@@ -1,8 +1,8 @@
 /*
- * update: keeper and engine become the installed program. First the keeper, in place, while this engine waits on
- * their link; if that cannot be, nothing has changed and the caller is told why. Then this engine ends, and the
- * keeper starts the next one. That is the same as a crash, only that what is on its way to the disk arrives
- * first; apps notice neither.
+ * update: keeper and engine become the installed program. First the keeper, in place, while this engine waits
+ * on their link; if that cannot be, nothing has changed and the caller is told why. Then this engine ends,
+ * and the keeper starts the next one. That is the same as a crash, only that what is on its way to the disk
+ * arrives first; apps notice neither.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -26,7 +26,7 @@ struct update {
     struct engine *engine;
     struct rpc_request *request;
     enum stage stage;
-    bool keeper; /* it was replaced too */
+    bool keeper;  /* it was replaced too */
     bool aborted; /* answered; a call of the log path or the store is still to come back */
 };
 
@@ -46,8 +46,8 @@ __attribute__((format(printf, 3, 4))) static void fail(struct update *u, int cod
     vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
     log_error("not updated: %s", text);
-    rpc_fail(u->request, code, "%s%s", u->keeper ? "the keeper was updated, the engine not: " : "not updated: ",
-             text);
+    rpc_fail(u->request, code, "%s%s",
+             u->keeper ? "the keeper was updated, the engine not: " : "not updated: ", text);
     finish(u);
 }
 

@@ -180,8 +180,8 @@ static void kill_engine(struct keeper *k, const char *why)
 
 /*
  * What is installed may be broken while the image that served before is whole: after a few engines that ended
- * before they served (one that hung is enough) the other one is tried. It stays until the next update, or until
- * it fails as well.
+ * before they served (one that hung is enough) the other one is tried. It stays until the next update, or
+ * until it fails as well.
  */
 static void judge_image(struct keeper *k, const char *what)
 {

@@ -76,8 +76,10 @@ static void descriptor(struct frame *f, int *fd)
     if (!f->reading)
         return;
     *fd = n > INT_MAX ? -1 : (int)n - 1;
-    if (n > INT_MAX || (*fd >= 0 && (*fd <= STDERR_FILENO || fcntl(*fd, F_GETFD) < 0)))
+    if (n > INT_MAX || (*fd >= 0 && (*fd <= STDERR_FILENO || fcntl(*fd, F_GETFD) < 0))) {
         f->bad = true;
+        *fd = -1;
+    }
 }
 
 static void text(struct frame *f, char *out, size_t size)
@@ -93,9 +95,11 @@ static void text(struct frame *f, char *out, size_t size)
     out[len] = '\0';
 }
 
-static void record_frame(struct frame *f, struct record *r)
+/* True when it is to be found by its pid. */
+static bool record_frame(struct frame *f, struct record *r)
 {
     uint64_t kinds = KW_FD_COUNT;
+    bool in_pids = r->in_pids;
 
     NUMBER(f, r->proc);
     NUMBER(f, r->flags);
@@ -111,7 +115,7 @@ static void record_frame(struct frame *f, struct record *r)
     NUMBER(f, r->maxrss_bytes);
     NUMBER(f, r->reaped);
     NUMBER(f, r->acked);
-    NUMBER(f, r->in_pids);
+    NUMBER(f, in_pids);
     NUMBER(f, r->note_len);
     if (r->note_len > KW_NOTE_MAX) {
         r->note_len = 0;
@@ -122,10 +126,11 @@ static void record_frame(struct frame *f, struct record *r)
     NUMBER(f, kinds);
     if (kinds > KW_FD_COUNT) {
         f->bad = true; /* a newer writer holds something that nobody would know here */
-        return;
+        return false;
     }
     for (uint64_t i = 0; i < kinds; i++)
         descriptor(f, &r->fds[i]);
+    return in_pids;
 }
 
 static void engine_frame(struct frame *f, struct engine *e)
@@ -276,15 +281,16 @@ static int take_record(struct keeper *k, struct frame *f)
 {
     uint64_t token = number(f, 0);
     struct record *r = token ? table_add(&k->table, token) : &k->table.self;
+    bool in_pids;
 
     if (token > TOKEN_LAST)
         return -EBADMSG;
     if (!r)
         return -errno;
-    record_frame(f, r);
-    if (f->bad)
+    in_pids = record_frame(f, r);
+    if (f->bad || (in_pids && (r->pid <= 0 || !token)))
         return -EBADMSG;
-    if (r->in_pids)
+    if (in_pids)
         table_set_pid(&k->table, r, r->pid);
     return 0;
 }

@@ -243,6 +243,7 @@ int keeper_main(const struct keeper_options *o)
 {
     static struct keeper k; /* too large for the stack, and there is one */
     static char *own_argv[7];
+    bool resumed = false;
     int rc;
 
     k = (struct keeper){.foreground = o->foreground,
@@ -258,12 +259,15 @@ int keeper_main(const struct keeper_options *o)
     if (rc < 0) {
         engine_init(&k.engine, o->engine_argv ? o->engine_argv : engine_argv(&k, own_argv));
         rc = o->resume_fd ? upgrade_resume(&k, o) : begin(&k, o);
+        resumed = rc == 0;
         if (rc == 0) {
             log_info("keeper %s for %s", PM_VERSION, k.home.path);
             loop_run(&k);
             rc = k.status;
         }
     }
+    if (o->resume_fd && !resumed)
+        upgrade_go_back(&k, o);
     end(&k);
     return rc < 0 ? 0 : rc;
 }

@@ -9,6 +9,7 @@
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -41,7 +42,8 @@ int upgrade_find_program(struct keeper *k)
 
     if (called && called[0] == '/' && strncmp(called, "/proc/", 6) != 0 && strncmp(called, "/dev/", 5) != 0 &&
         strlen(called) < sizeof(k->program) && stat(called, &by_name) == 0 &&
-        stat("/proc/self/exe", &self) == 0 && by_name.st_dev == self.st_dev && by_name.st_ino == self.st_ino) {
+        stat("/proc/self/exe", &self) == 0 && by_name.st_dev == self.st_dev &&
+        by_name.st_ino == self.st_ino) {
         strcpy(k->program, called);
         return 0;
     }
@@ -86,12 +88,34 @@ static int take_over(struct keeper *k, int state_fd, struct err *e)
     return rc;
 }
 
+/* A child that is not there to be waited for was waited for by another program of this process: a script in
+ * place of pmd, whose shell takes any child for its own. The engine learns its end by the pidfd then. */
+static void give_up_lost(struct keeper *k)
+{
+    struct record *r;
+
+    TAILQ_FOREACH (r, &k->table.all, all) {
+        siginfo_t si;
+
+        if (!r->in_pids || waitid(P_PID, (id_t)r->pid, &si, WEXITED | WNOHANG | WNOWAIT) == 0 ||
+            errno != ECHILD)
+            continue;
+        log_warn("run %llu, pid %d, is no child of this keeper any more", (unsigned long long)r->token,
+                 (int)r->pid);
+        table_clear_pid(r);
+        r->flags |= KW_FOREIGN | KW_EXEC_KNOWN;
+    }
+}
+
 /* The image that wrote the file can surely read it. All descriptors are as it left them. */
-static void go_back(const struct keeper_options *o, char *program)
+void upgrade_go_back(const struct keeper *k, const struct keeper_options *o)
 {
     char state[16];
+    char *program = k->program[0] ? (char *)k->program : (char *)"pmd";
     char *argv[] = {program, (char *)"--resume-fd", state, (char *)"--home", (char *)o->home, NULL};
 
+    if (o->previous_fd <= 0)
+        return; /* this is it */
     snprintf(state, sizeof(state), "%d", o->resume_fd);
     fcntl(o->previous_fd, F_SETFD, FD_CLOEXEC);
     execveat(o->previous_fd, "", argv, environ, AT_EMPTY_PATH);
@@ -105,11 +129,10 @@ int upgrade_resume(struct keeper *k, const struct keeper_options *o)
 
     if (take_over(k, o->resume_fd, &e) < 0) {
         log_error("cannot take over from the keeper that this was: %s", e.msg);
-        if (!went_back)
-            go_back(o, k->program[0] ? k->program : (char *)"pmd");
-        return 1; /* the engine has everything, and starts a keeper */
+        return 1;
     }
     handover_keep_open(k, false);
+    give_up_lost(k);
     close(o->resume_fd);
     if (!went_back)
         close(o->previous_fd);

@@ -35,7 +35,7 @@ struct link {
     bool snapshot_open; /* KW_SNAPSHOT_END is owed */
     bool has_refused;   /* one answer waits here; nothing more is read until it is gone */
     struct kw_msg refused;
-    bool welcome_owed; /* the answer to KW_HELLO */
+    bool welcome_owed;  /* the answer to KW_HELLO */
     bool upgraded_owed; /* the answer to KW_UPGRADE */
     bool stop_told;
     bool reopen_owed; /* SIGUSR2 came */

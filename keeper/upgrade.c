@@ -143,8 +143,8 @@ static bool link_rests(const struct link *l)
 static int exec_program(struct keeper *k, int state_fd, int own_fd)
 {
     char state[16], own[16];
-    char *argv[] = {k->program, (char *)"--resume-fd", state, (char *)"--previous-fd", own, (char *)"--home",
-                    k->home.path, NULL};
+    char *argv[] = {k->program, (char *)"--resume-fd", state,        (char *)"--previous-fd",
+                    own,        (char *)"--home",      k->home.path, NULL};
     int error;
 
     snprintf(state, sizeof(state), "%d", state_fd);

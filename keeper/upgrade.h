@@ -1,11 +1,12 @@
 /*
  * The keeper becomes the installed program without ending: execve keeps its pid, its children and its
- * descriptors, and the state goes along in a memory file (handover.h). The engine asks for it (KW_UPGRADE), lives
- * through it on the same link, and is told how it went (KW_UPGRADED).
+ * descriptors, and the state goes along in a memory file (handover.h). The engine asks for it (KW_UPGRADE),
+ * lives through it on the same link, and is told how it went (KW_UPGRADED).
  *
- * Nothing is risked: the program is asked first whether it can (`pmd --check-upgrade VERSION`, as a child); an
- * exec that fails changes nothing; a program that cannot read the state after all goes back to the image before
- * it; and should it crash, the engine has every descriptor and starts a keeper, as after any keeper's death.
+ * Nothing is risked: the program is asked first whether it can (`pmd --check-upgrade VERSION`, as a child);
+ * an exec that fails changes nothing; a program that cannot read the state after all goes back to the image
+ * before it; and should it crash, the engine has every descriptor and starts a keeper, as after any keeper's
+ * death.
  */
 #ifndef PM_KEEPER_UPGRADE_H
 #define PM_KEEPER_UPGRADE_H
@@ -24,8 +25,12 @@ void upgrade_tick(struct keeper *k, uint64_t now_ms, uint64_t *next);
  * file. 0 or negative errno. */
 int upgrade_find_program(struct keeper *k);
 
-/* In the program after the exec: everything that there was. 0, or an exit status. Does not return when it went
- * back to the image before. */
+/* In the program after the exec: everything that there was. 0, or an exit status after the reason was logged.
+ */
 int upgrade_resume(struct keeper *k, const struct keeper_options *o);
+
+/* Executes the image before this one, with the same state. Returns when there is none or it failed: then the
+ * engine, which has everything, starts a keeper. */
+void upgrade_go_back(const struct keeper *k, const struct keeper_options *o);
 
 #endif

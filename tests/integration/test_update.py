@@ -3,13 +3,20 @@
 import os
 import shutil
 import signal
-import time
 import unittest
 
 from harness import BIN, PmTest, alive, child, main, proc_cmdline, scaled, start_ticks, wait_until
 
 TICKER = "i=0\nwhile :; do printf '%08d x .\\n' $i; i=$((i+1)); sleep 0.005; done\n"
 FLOOD = "i=0\nwhile [ $i -lt COUNT ]; do printf '%08d xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx .\\n' $i; i=$((i+1)); done\nexec sleep 1000\n"
+SHELL_WRAP = """#!/bin/sh
+if [ "$1" = --resume-fd ]; then
+    touch "$PM_WRAP_GO"
+    pid=$(cat "$PM_WRAP_PID")
+    while kill -0 $pid 2>/dev/null; do sleep 0.01; done
+fi
+exec "$PM_WRAP_NEXT" "$@"
+"""
 YES = 87  # the answer of pmd --check-upgrade
 
 
@@ -23,7 +30,8 @@ class Update(PmTest):
         os.mkdir(self.bin)
         for name in ("pm", "pmd"):
             shutil.copy(os.path.join(BIN, name), self.bin)
-        self.good = os.path.join(self.home.tmp, "good-pmd")
+        os.mkdir(os.path.join(self.home.tmp, "good"))
+        self.good = os.path.join(self.home.tmp, "good", "pmd")
         shutil.copy(os.path.join(BIN, "pmd"), self.good)
         self.home.bin_dir = self.bin
 
@@ -90,7 +98,7 @@ class Update(PmTest):
             self.assertEqual(f.read(), "pmd\n")
         self.assertTicks()
         # It is as much a keeper as it was: it starts, waits for, and stops.
-        self.home.start("b", child("exit_code", 7), "--no-autorestart")
+        self.home.start("b", ["/bin/sh", "-c", "sleep 0.5; exit 7"], "--no-autorestart")
         self.home.wait_status("b", "stopped")
         self.assertEqual(self.home.why("b")["runs"][0]["exit_code"], 7)
         self.home.ok("restart", "a")
@@ -104,7 +112,6 @@ class Update(PmTest):
         def open_files():
             return sorted(os.readlink("/proc/%d/fd/%s" % (keeper, fd)).split(":")[0] for fd in os.listdir("/proc/%d/fd" % keeper))
 
-        wait_until(lambda: "still" not in open_files(), what="open files")
         names = open_files()
         for _ in range(scaled(10, 3)):
             self.install(None)
@@ -117,24 +124,34 @@ class Update(PmTest):
         self.assertEqual(self.home.keeper_pid(), keeper)
         self.assertTicks()
 
-    def test_a_death_during_the_update_has_its_true_status(self):
-        """The one that is tried waits until the app has died, unreaped or not: its status is there afterwards."""
+    def die_during_the_exec(self, installed, env):
+        """What is installed waits after the exec until the app is dead."""
+        mark, pid_file = (os.path.join(self.home.work, name) for name in ("go", "pid"))
+        self.home.env.update(env, PM_WRAP_GO=mark, PM_WRAP_PID=pid_file, PM_WRAP_NEXT=self.good)
         self.start_some()
-        mark = os.path.join(self.home.work, "go")
         self.home.start("dying", ["/bin/sh", "-c", "while [ ! -e %s ]; do sleep 0.01; done; exit 43" % mark], "--no-autorestart")
         pid = self.home.pid("dying")
-        self.install("#!/bin/sh\ncase \"$1\" in --resume-fd) touch %s; while kill -0 %d && ! grep -q '^State:.Z' /proc/%d/status; do "
-                     "sleep 0.01; done 2>/dev/null;; esac\nexec %s \"$@\"\n" % (mark, pid, pid, self.good))
+        self.home.file("pid", str(pid))
+        self.install(installed)
         self.home.ok("update")
         self.home.wait_status("dying", "stopped")
         runs = self.home.why("dying")["runs"]
         self.assertEqual([(r["pid"], r["exit_code"]) for r in runs], [(pid, 43)])
         self.assertTicks()
 
-    def test_unacknowledged_ends_go_along(self):
-        """A run that ended while no engine could store it."""
+    def test_a_death_during_the_update_has_its_true_status(self):
+        with open(child("wrap_pmd")[0], "rb") as f:
+            self.die_during_the_exec(f.read(), {})
+        self.assertNotIn("is no child of this keeper", self.home.log())
+
+    @unittest.skipUnless(tuple(map(int, os.uname().release.split("-")[0].split(".")[:2])) >= (6, 15), "needs PIDFD_INFO_EXIT")
+    def test_a_death_that_a_shell_in_place_of_pmd_took(self):
+        self.die_during_the_exec(SHELL_WRAP, {})
+        self.assertIn("is no child of this keeper", self.home.log())
+
+    def test_a_waiting_restart_stays_as_it_is(self):
         self.start_some()
-        self.home.start("dying", child("exit_code", 9), "--restart-delay", "100000")
+        self.home.start("dying", ["/bin/sh", "-c", "sleep 0.5; exit 9"], "--restart-delay", "100000")
         self.home.wait_status("dying", "waiting restart")
         before = self.view()
         self.home.ok("update")
@@ -157,7 +174,7 @@ class Update(PmTest):
     def test_the_keeper_dies_after_an_update(self):
         self.start_some()
         self.home.ok("update")
-        pids, keeper = self.home.app_pids(), self.home.keeper_pid()
+        pids, keeper = [row[1] for row in self.view()], self.home.keeper_pid()
         os.kill(keeper, signal.SIGKILL)
         wait_until(lambda: self.home.keeper_pid() not in (None, keeper), what="a new keeper")
         self.assertPidsAlive(pids)
@@ -234,7 +251,6 @@ class Update(PmTest):
         self.assertNothingChanged(before, engine, keeper)
 
     def test_it_says_yes_and_cannot_take_over(self):
-        """The state is not what it can read after all: back to the image before, with all children."""
         self.start_some()
         before, engine, keeper = self.view(), self.home.engine_pid(), self.home.keeper_pid()
         self.install("#!/bin/sh\ncase \"$1\" in --check-upgrade) exit %d;; --resume-fd) shift 2; exec %s --resume-fd 0 \"$@\";; esac\n"
@@ -248,12 +264,22 @@ class Update(PmTest):
         self.assertNotEqual(self.home.keeper_pid(), keeper)
 
     def test_going_back_to_the_image_before(self):
+        """It says yes and cannot read the state after all: back to the image before, with all children."""
         self.start_some()
         before, engine, keeper = self.view(), self.home.engine_pid(), self.home.keeper_pid()
-        self.install("#!/bin/sh\ncase \"$1\" in --resume-fd) exec %s --resume-fd 1 --previous-fd $4 --home \"$6\";; esac\n"
-                     "exec %s \"$@\"\n" % (self.good, self.good))
-        self.home.pm("update")
-        wait_until(self.home.one_daemon, what="one daemon")
+        image = self.exe(keeper).st_ino
+        with open(self.good, "rb") as f:
+            program = f.read()
+        self.assertIn(b"pkeeper1", program)  # keeper/handover.c
+        self.install(program.replace(b"pkeeper1", b"pkeeper0"))
+        self.assertIn("could not take over", self.home.fails(1, "update").err)
+        self.assertEqual(self.exe(keeper).st_ino, image)
+        self.assertNothingChanged(before, engine, keeper)
+        self.home.replace_engine()
+        self.assertEqual(self.exe(self.home.engine_pid()).st_ino, image)
+        self.install(None)
+        self.home.ok("update")
+        self.assertTrue(self.is_installed(keeper))
         self.assertEqual(self.view(), before)
         self.assertTicks()
 
@@ -293,11 +319,7 @@ class Update(PmTest):
         self.assertTicks()
 
     def test_an_engine_that_hangs(self):
-        self.start_some()
         self.home.env["PM_HEARTBEAT_LIMIT"] = "500"
-        before = self.view()
-        self.home.ok("kill")
-        self.home.wait_no_daemon()
         self.start_some()
         before = self.view()
         self.install("#!/bin/sh\ncase \"$1\" in --engine) exec sleep 1000;; esac\nexec %s \"$@\"\n" % self.good)
