@@ -19,7 +19,7 @@ enum kw_type {
     /* engine -> keeper */
     KW_HELLO = 1, /* pid, arg = KW_VERSION. First message of an engine on a new link. */
     KW_BEAT,      /* heartbeat; an engine that sends none for the limit is killed and replaced */
-    KW_SPAWN,     /* token, proc, flags, uid (owner of the pipes), note; fd: KW_FD_SPEC */
+    KW_SPAWN,     /* token, proc, flags, uid (owner of the pipes), note; fds: KW_FD_SPEC, KW_FD_BIRTH */
     KW_ACK,       /* token: its exit (or failed exec) is stored: pidfd, stdin and channel go */
     KW_HOLD,      /* token; fds with their kinds: keep these for this run */
     KW_DROP,      /* token, kinds without fds: close the held ones of these kinds */
@@ -59,6 +59,8 @@ enum kw_fd {
     KW_FD_LISTEN, /* token 0: the client socket */
     KW_FD_ATTACH, /* token 0: the attach socket */
     KW_FD_LOCK,   /* token 0: the lock's open file description */
+    KW_FD_BIRTH,  /* write end of a pipe that the child has until its exec; its end of file tells the engine,
+                     whose keeper died with the spawn unanswered, that no child is between fork and exec */
     KW_FD_COUNT
 };
 

@@ -149,6 +149,7 @@ static void after_store(void *arg)
     e->sup = NULL;
     HOLDS_FOREACH (hold, &e->holds) {
         engine_unwatch(e, hold); /* of what does not even die by SIGKILL */
+        engine_unanswered_drop(hold);
     }
     close_if_open((uv_handle_t *)&e->beat);
     close_if_open((uv_handle_t *)&e->sig_term);

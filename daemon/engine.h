@@ -83,6 +83,8 @@ struct runtime {
     bool shutting_down;      /* asked to stop because the daemon ends */
     char *detail;            /* words about the current run's end, for its record */
     char *version;           /* of the nearest package.json; NULL = none */
+    struct buf record;       /* constant part of its list record, of that configuration (app_cache_version) */
+    uint64_t record_version;
     /* the last look at /proc */
     uint64_t sampled_ms, cpu_ticks, memory_bytes;
     double cpu_percent;
@@ -119,6 +121,11 @@ void engine_keeper_tick(struct engine *e); /* once a second: what could not be d
 void engine_keeper_lost(void *arg);
 void engine_keeper_welcome(struct engine *e, const struct kw_msg *m);
 void engine_keeper_asked(void *arg, int fd);
+
+/* engine_unanswered.c: spawns that a dead keeper had not answered */
+int engine_birth_pipe(struct hold *hold);    /* the write end for the request, the caller's; or -errno */
+void engine_settle_spawns(struct engine *e); /* each once nobody can be before its exec */
+void engine_unanswered_drop(struct hold *hold);
 
 /* engine_runs.c: what a run's descriptors are connected to */
 void engine_connect_run(struct engine *e,

@@ -76,6 +76,8 @@ void engine_ack(struct engine *e, uint64_t run)
     if (!hold)
         return;
     engine_unwatch(e, hold);
+    engine_unanswered_drop(hold);
+    hold_born(hold);
     hold->acked = true;
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
         hold_close(hold, kinds[i]);
@@ -131,6 +133,15 @@ static void child_came(struct engine *e, struct kw_msg *m)
     engine_connect_run(e, p);
     engine_save_process(e, p);
     engine_note(e, p);
+}
+
+static void exec_known(struct engine *e, const struct kw_msg *m)
+{
+    struct hold *hold = holds_get(&e->holds, m->token);
+
+    if (hold)
+        hold_born(hold);
+    supervisor_on_exec(e->sup, m->token, m->step, m->error);
 }
 
 static void child_ended(struct engine *e, const struct kw_msg *m)
@@ -209,7 +220,7 @@ static void on_message(void *arg, struct kw_msg *m)
         child_came(e, m);
         break;
     case KW_EXEC:
-        supervisor_on_exec(e->sup, m->token, m->step, m->error);
+        exec_known(e, m);
         break;
     case KW_EXITED:
         child_ended(e, m);
@@ -309,39 +320,13 @@ static void attach_keeper(struct engine *e, int fd)
     }
     hand_over_own(e);
     HOLDS_FOREACH (hold, &e->holds) {
-        /* Without a pid the old keeper never answered: such a run is refused, see refuse_unanswered. */
+        /* Without a pid the old keeper never answered: see engine_unanswered.c. */
         if (hold->run == 0 || hold->pid <= 0)
             continue;
         hand_over_run(e, hold);
         if (hold->run >= e->foreign_below)
             e->foreign_below = hold->run + 1;
         engine_watch_foreign(e, hold->run);
-    }
-}
-
-static void unanswered_killed(void *arg, const struct tree_job *job, unsigned alive)
-{
-    struct engine *e = arg;
-
-    (void)alive;
-    if (e->sup)
-        supervisor_on_refused(e->sup, job->run.run, KW_STEP_FORK, EPIPE);
-}
-
-/* Spawns that the dead keeper had not answered: it may have forked, and then nobody knows the child. It is
- * looked for by its run's id and ended; the life cycle then tries again. */
-static void refuse_unanswered(struct engine *e)
-{
-    struct process *p;
-
-    TAILQ_FOREACH (p, supervisor_processes(e->sup), entry) {
-        struct hold *hold = p->run ? holds_get(&e->holds, p->run) : NULL;
-        struct tree_job job = {.op = TREE_KILL, .ctx = engine_tree_ctx(e), .run = {.run = p->run}};
-
-        if (p->pid != 0 || !hold || hold->pid != 0)
-            continue;
-        job.run.foreign = true;
-        tree_submit(&e->loop, &job, unanswered_killed, e);
     }
 }
 
@@ -358,7 +343,7 @@ static void start_keeper(struct engine *e)
         return;
     }
     attach_keeper(e, fd);
-    refuse_unanswered(e);
+    engine_settle_spawns(e);
 }
 
 /* Ends whose rows were queued before this commit was asked for. */
@@ -449,5 +434,5 @@ void engine_keeper_asked(void *arg, int fd)
         return;
     }
     attach_keeper(e, fd);
-    refuse_unanswered(e);
+    engine_settle_spawns(e);
 }

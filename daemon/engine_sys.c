@@ -5,6 +5,7 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/err.h"
@@ -70,55 +71,70 @@ static uint64_t sys_next_run(void *ctx)
     return store_next_run(e->store);
 }
 
-static int sys_spawn(void *ctx, struct process *p, struct err *err)
+/* The request as far as it does not travel by itself: the sealed spec stays with the hold. 0 or -errno. */
+static int make_request(struct engine *e, struct process *p, const char *notify_name, struct hold *hold,
+                        struct kw_msg *m, struct err *err)
 {
-    struct engine *e = ctx;
-    struct runtime *r = runtime_of(p);
-    struct launch_ctx lc = {.home = e->home.path, .home_id = e->home_id};
-    struct kw_msg m = {.type = KW_SPAWN, .token = p->run, .proc = p->id};
-    struct hold *hold = holds_make(&e->holds, p->run);
-    char name[64];
+    struct launch_ctx lc = {.home = e->home.path, .home_id = e->home_id, .notify_name = notify_name};
     struct launch l;
-    int rc, notify_fd = -1;
+    int rc = launch_init(&l, &lc, p, err);
 
-    channel_free(r->channel);
-    r->channel = NULL;
-    notify_free(r->notify);
-    r->notify = NULL;
-    if (p->app->spec->wait_ready) {
-        notify_fd = notify_bind(e->home_id, p->run, name, sizeof(name));
-        if (notify_fd >= 0)
-            lc.notify_name = name;
-    }
-    rc = launch_init(&l, &lc, p, err);
     if (rc >= 0) {
         _cleanup_free_ char *blob = engine_blob(p, &l.spec.blob_len);
 
         l.spec.blob = blob;
         rc = spawn_spec_seal(&l.spec, err);
     }
+    if (rc >= 0) {
+        hold->proc = p->id;
+        hold_set(hold, KW_FD_SPEC, rc);
+        m->flags = l.ipc ? KW_WANT_IPC : 0;
+        m->uid = l.spec.flags & SPAWN_SET_IDS ? l.spec.uid : (uint32_t)geteuid();
+        m->note_len = (uint16_t)process_note_write(p, m->note, sizeof(m->note));
+        memcpy(hold->note, m->note, m->note_len);
+        hold->note_len = m->note_len;
+    }
+    launch_deinit(&l);
+    return rc < 0 ? rc : 0;
+}
+
+/* Asks the keeper. The write end of the birth pipe is gone afterwards, or its end would never be seen. */
+static int send_request(struct engine *e, struct hold *hold, struct kw_msg *m, struct err *err)
+{
+    int birth = engine_birth_pipe(hold), rc;
+
+    if (birth < 0)
+        return err_set(err, birth, "cannot create a pipe: %s", strerror(-birth));
+    kw_add_fd(m, KW_FD_SPEC, hold->fds[KW_FD_SPEC]);
+    kw_add_fd(m, KW_FD_BIRTH, birth);
+    rc = engine_send(e, m);
+    close(birth);
+    return rc < 0 ? err_set(err, rc, "the keeper cannot be asked for a child: %s", strerror(-rc)) : 0;
+}
+
+static int sys_spawn(void *ctx, struct process *p, struct err *err)
+{
+    struct engine *e = ctx;
+    struct runtime *r = runtime_of(p);
+    struct kw_msg m = {.type = KW_SPAWN, .token = p->run, .proc = p->id};
+    struct hold *hold = holds_make(&e->holds, p->run);
+    char name[64];
+    int rc, notify_fd = -1;
+
+    channel_free(r->channel);
+    r->channel = NULL;
+    notify_free(r->notify);
+    r->notify = NULL;
+    if (p->app->spec->wait_ready)
+        notify_fd = notify_bind(e->home_id, p->run, name, sizeof(name));
+    rc = make_request(e, p, notify_fd >= 0 ? name : NULL, hold, &m, err);
+    if (rc == 0)
+        rc = send_request(e, hold, &m, err);
     if (rc < 0) {
-        launch_deinit(&l);
         if (notify_fd >= 0)
             close(notify_fd);
         holds_free(&e->holds, hold);
         return rc;
-    }
-    hold->proc = p->id;
-    hold_set(hold, KW_FD_SPEC, rc);
-    m.flags = l.ipc ? KW_WANT_IPC : 0;
-    m.uid = l.spec.flags & SPAWN_SET_IDS ? l.spec.uid : (uint32_t)geteuid();
-    m.note_len = (uint16_t)process_note_write(p, m.note, sizeof(m.note));
-    kw_add_fd(&m, KW_FD_SPEC, rc);
-    memcpy(hold->note, m.note, m.note_len);
-    hold->note_len = m.note_len;
-    launch_deinit(&l);
-    rc = engine_send(e, &m);
-    if (rc < 0) {
-        if (notify_fd >= 0)
-            close(notify_fd);
-        holds_free(&e->holds, hold);
-        return err_set(err, rc, "the keeper cannot be asked for a child: %s", strerror(-rc));
     }
     if (notify_fd >= 0) {
         struct kw_msg held = {.type = KW_HOLD, .token = p->run};
@@ -380,6 +396,7 @@ static void runtime_closed(uv_handle_t *handle)
         return;
     free(r->detail);
     free(r->version);
+    buf_free(&r->record);
     free(r);
 }
 

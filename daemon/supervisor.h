@@ -62,6 +62,9 @@ void supervisor_on_child(struct supervisor *s, uint64_t run, pid_t pid, uint64_t
 void supervisor_on_exec(struct supervisor *s, uint64_t run, int step,
                         int error); /* error 0: the exec succeeded */
 void supervisor_on_refused(struct supervisor *s, uint64_t run, int step, int error);
+/* The keeper died before it answered, and no child of this run lives: there was no run, and it is asked for
+ * again. A start that takes one keeper after the other with it counts as refused. */
+void supervisor_on_unanswered(struct supervisor *s, uint64_t run);
 void supervisor_on_ready(struct supervisor *s, uint64_t run);
 void supervisor_on_exit(struct supervisor *s, const struct run_end *end);
 void supervisor_on_swept(struct supervisor *s, uint64_t run, unsigned alive);

@@ -125,38 +125,6 @@ int tree_proc_stat(pid_t pid, struct proc_stat *out)
     return 0;
 }
 
-/* Searches a stream of NUL-terminated strings for one that is `want`; nothing is stored but the position. */
-static bool stream_has(int fd, const char *want, size_t len)
-{
-    size_t at = 0; /* bytes of `want` matched so far in this string; SIZE_MAX: it is another string */
-    char chunk[16384];
-    ssize_t n;
-
-    while ((n = read(fd, chunk, sizeof(chunk))) > 0) {
-        for (ssize_t i = 0; i < n; i++) {
-            if (chunk[i] == '\0') {
-                if (at == len)
-                    return true;
-                at = 0;
-            } else if (at != SIZE_MAX) {
-                at = at < len && chunk[i] == want[at] ? at + 1 : SIZE_MAX;
-            }
-        }
-    }
-    return false;
-}
-
-bool tree_proc_has_run(pid_t pid, const struct tree_ctx *ctx, uint64_t run)
-{
-    char path[64], want[64];
-    int len;
-
-    snprintf(path, sizeof(path), "/proc/%d/environ", (int)pid);
-    len = snprintf(want, sizeof(want), "PM_RUN_ID=%s.%llu", ctx->tag, (unsigned long long)run);
-    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-    return fd >= 0 && stream_has(fd, want, (size_t)len);
-}
-
 /* Decimal numbers separated by blanks. */
 static int read_pids(const char *path, struct pid_list *out)
 {

@@ -17,7 +17,11 @@ struct proc_stat {
 /* 0, or negative errno (-ESRCH: no such process). */
 int tree_proc_stat(pid_t pid, struct proc_stat *out);
 
-/* Does the process carry exactly this run's id in its environment? False as well when that cannot be read. */
+/*
+ * Does the process carry exactly this run's id in its environment? False as well when that cannot be read.
+ * Blocking: one that is just inside an exec has no environment for a moment, and is waited for up to a
+ * second.
+ */
 bool tree_proc_has_run(pid_t pid, const struct tree_ctx *ctx, uint64_t run);
 
 struct pid_list {

@@ -14,7 +14,7 @@
 #include "keeper/spawn.h"
 
 /* Descriptors below this are targets of dup2; sources are moved above them first. */
-#define TARGETS 5
+#define TARGETS 6
 
 static _Noreturn void fail(int err_fd, int step)
 {
@@ -47,14 +47,20 @@ static int above_targets(int fd)
     return fd >= TARGETS ? fd : fcntl(fd, F_DUPFD_CLOEXEC, TARGETS);
 }
 
-/* Puts the descriptors in their places and closes everything else. The error pipe goes next to the last. */
+/*
+ * Puts the descriptors in their places and closes everything else. Next to the last come the error pipe and
+ * the birth pipe, which both end with the exec.
+ */
 static void place_descriptors(struct child_setup *c)
 {
     int last = c->ipc >= 0 ? 3 : 2, err = above_targets(c->err), fds[4];
+    int birth = c->birth >= 0 ? above_targets(c->birth) : -1;
 
     if (err < 0)
         fail(c->err, KW_STEP_STDIO);
     c->err = err;
+    if (c->birth >= 0 && birth < 0)
+        fail(c->err, KW_STEP_STDIO);
     for (int i = 0; i <= last; i++) {
         fds[i] = above_targets(i < 3 ? c->stdio[i] : c->ipc);
         if (fds[i] < 0)
@@ -65,10 +71,12 @@ static void place_descriptors(struct child_setup *c)
             fail(c->err, KW_STEP_STDIO);
     if (dup3(c->err, last + 1, O_CLOEXEC) < 0)
         fail(c->err, KW_STEP_STDIO);
-    c->err = last + 1;
+    c->err = ++last;
+    if (birth >= 0 && dup3(birth, ++last, O_CLOEXEC) < 0)
+        fail(c->err, KW_STEP_STDIO);
     /* All of the keeper's descriptors are close-on-exec; closing them now as well means that a child that
      * hangs before its exec (a dead network folder) does not hold the lock or other children's pipes. */
-    close_range((unsigned)last + 2, ~0u, 0);
+    close_range((unsigned)last + 1, ~0u, 0);
 }
 
 static size_t write_decimal(char *out, long value)
