@@ -1,5 +1,4 @@
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "cli/listwatch.h"
 #include "cli/proclist.h"
@@ -8,20 +7,19 @@
 
 static int print_raw(struct cli *c, json_t *params)
 {
-    char *text = NULL;
-    size_t len = 0;
+    struct rpc_text result = {.text = "[]", .len = 2};
     int code = 0;
 
     /* The daemon's text goes out as it came: it may be large, and what reads it is a program. */
     if (c->connected)
-        code = session_call_raw(c, "list", params, &text, &len);
+        code = session_call_raw(c, "list", params, &result);
     else
         json_decref(params);
     if (code == 0) {
-        fwrite(text ? text : "[]", 1, text ? len : 2, stdout);
+        fwrite(result.text, 1, result.len, stdout);
         putchar('\n');
     }
-    free(text);
+    rpc_text_free(&result);
     return code;
 }
 

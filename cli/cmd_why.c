@@ -110,7 +110,7 @@ static void append_stderr(const struct out *o, const json_t *run, struct buf *ou
     json_array_foreach (json_object_get(run, "stderr"), i, line) {
         const char *text = json_is_string(line) ? json_string_value(line) : j_text(line, "text");
 
-        buf_printf(out, "%*s%s%s%s ", INDENT, "", color_on(o->color, COLOR_RED), o->utf8 ? "│" : "|",
+        buf_printf(out, "%*s%s%s%s ", INDENT, "", color_on(o->color, COLOR_RED), out_utf8(o) ? "│" : "|",
                    color_off(o->color, COLOR_RED));
         append_clean(out, text);
         buf_putc(out, '\n');

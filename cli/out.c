@@ -30,9 +30,14 @@ void out_measure(struct out *o)
 
 void out_init(struct out *o)
 {
-    *o = (struct out){.utf8 = text_init_locale(), .tty = isatty(STDOUT_FILENO)};
+    *o = (struct out){.tty = isatty(STDOUT_FILENO)};
     out_measure(o);
     out_set_flags(o, false, false);
+}
+
+bool out_utf8(const struct out *o)
+{
+    return o->charset == OUT_BY_LOCALE ? text_utf8() : o->charset == OUT_UTF8;
 }
 
 void out_set_flags(struct out *o, bool silent, bool no_color)
@@ -108,7 +113,7 @@ void out_detail(const struct out *o, const char *text)
     struct buf line = {0};
 
     text_clean(&line, text, strlen(text), TEXT_PLAIN);
-    fprintf(stderr, "     %s%s%s %s\n", color_on(o->err_color, COLOR_DIM), o->utf8 ? "│" : "|",
+    fprintf(stderr, "     %s%s%s %s\n", color_on(o->err_color, COLOR_DIM), out_utf8(o) ? "│" : "|",
             color_off(o->err_color, COLOR_DIM), line.data ? line.data : "");
     buf_free(&line);
 }
@@ -121,7 +126,7 @@ void out_data(const struct buf *b)
 
 void out_table(const struct out *o, const struct table *t)
 {
-    struct table_style style = {.box = o->tty, .utf8 = o->utf8, .color = o->color, .width = o->width};
+    struct table_style style = {.box = o->tty, .utf8 = out_utf8(o), .color = o->color, .width = o->width};
     struct buf b = {0};
 
     table_render(t, &style, &b);

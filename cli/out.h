@@ -10,10 +10,13 @@
 struct buf;
 struct table;
 
+/* What a terminal may be sent: by its locale, or given. */
+enum out_charset { OUT_BY_LOCALE, OUT_ASCII, OUT_UTF8 };
+
 struct out {
-    bool silent;    /* no messages */
-    bool tty;       /* stdout is a terminal */
-    bool utf8;      /* it may be sent UTF-8 */
+    bool silent; /* no messages */
+    bool tty;    /* stdout is a terminal */
+    enum out_charset charset;
     bool color;     /* stdout */
     bool err_color; /* stderr */
     int width;      /* columns of the terminal; 0 when stdout is none */
@@ -36,7 +39,8 @@ int out_error(const struct out *o, const char *fmt, ...) __attribute__((format(p
 /* A further line of an error, indented, made harmless. */
 void out_detail(const struct out *o, const char *text);
 
-void out_measure(struct out *o); /* looks at the width of the terminal again */
+bool out_utf8(const struct out *o); /* line-drawing characters may be used */
+void out_measure(struct out *o);    /* looks at the width of the terminal again */
 
 void out_data(const struct buf *b); /* to stdout as it is */
 void out_table(const struct out *o, const struct table *t);

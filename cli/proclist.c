@@ -104,7 +104,7 @@ static void append_mini(const struct out *o, const json_t *r, int64_t now, struc
 void proclist_render(const struct out *o, const struct list_view *view, const json_t *records, int64_t now,
                      struct buf *out)
 {
-    struct table_style style = {.box = o->tty, .utf8 = o->utf8, .color = o->color, .width = o->width};
+    struct table_style style = {.box = o->tty, .utf8 = out_utf8(o), .color = o->color, .width = o->width};
     bool mini = view->mini || (o->width > 0 && o->width < TABLE_LEAST);
     size_t n;
     const json_t **sorted = list_view_order(view, records, &n);

@@ -157,15 +157,14 @@ static int after_break(struct cli *c, int rc, const char *method, int breaks, co
 /* What a request answers with, as one of two forms. */
 struct answer {
     json_t **result;
-    char **text;
-    size_t *len;
+    struct rpc_text *text;
 };
 
 static int call_once(struct cli *c, const char *method, json_t *params, int timeout, const struct answer *to,
                      struct err *e)
 {
     if (to->text)
-        return rpc_call_raw(&c->rpc, method, json_incref(params), timeout, to->text, to->len, e);
+        return rpc_call_raw(&c->rpc, method, json_incref(params), timeout, to->text, e);
     *to->result = NULL;
     return rpc_call(&c->rpc, method, json_incref(params), timeout, to->result, e);
 }
@@ -200,11 +199,10 @@ int session_call(struct cli *c, const char *method, json_t *params, json_t **res
     return call(c, method, params, &(struct answer){.result = result});
 }
 
-int session_call_raw(struct cli *c, const char *method, json_t *params, char **text, size_t *len)
+int session_call_raw(struct cli *c, const char *method, json_t *params, struct rpc_text *result)
 {
-    *text = NULL;
-    *len = 0;
-    return call(c, method, params, &(struct answer){.text = text, .len = len});
+    *result = (struct rpc_text){0};
+    return call(c, method, params, &(struct answer){.text = result});
 }
 
 json_t *session_selectors(const char *const *words, size_t n)

@@ -29,8 +29,8 @@ enum session_state session_reconnect(struct cli *c);
  */
 int session_call(struct cli *c, const char *method, json_t *params, json_t **result);
 
-/* The same with the answer as text (caller frees). */
-int session_call_raw(struct cli *c, const char *method, json_t *params, char **text, size_t *len);
+/* The same with the answer as text. */
+int session_call_raw(struct cli *c, const char *method, json_t *params, struct rpc_text *result);
 
 /* {"selectors": [words]} */
 json_t *session_selectors(const char *const *words, size_t n);

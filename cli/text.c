@@ -15,7 +15,7 @@ static bool env_is_set(const char *name)
     return v && *v;
 }
 
-bool text_init_locale(void)
+static bool init_locale(void)
 {
     bool chosen = env_is_set("LC_ALL") || env_is_set("LC_CTYPE") || env_is_set("LANG");
 
@@ -24,6 +24,16 @@ bool text_init_locale(void)
     /* wcwidth knows no character beyond ASCII in the C locale. */
     setlocale(LC_CTYPE, "C.UTF-8");
     return !chosen;
+}
+
+bool text_utf8(void)
+{
+    static bool known, utf8;
+
+    if (!known)
+        utf8 = init_locale();
+    known = true;
+    return utf8;
 }
 
 size_t text_decode(const char *s, size_t len, uint32_t *cp)
@@ -53,8 +63,12 @@ size_t text_decode(const char *s, size_t len, uint32_t *cp)
 
 static int char_width(uint32_t cp)
 {
-    int w = wcwidth((wchar_t)cp);
+    int w;
 
+    if (cp >= 0x20 && cp < 0x7f)
+        return 1;
+    text_utf8(); /* wcwidth wants the locale */
+    w = wcwidth((wchar_t)cp);
     if (w >= 0)
         return w;
     return cp < 0x20 || (cp >= 0x7f && cp < 0xa0) ? 0 : 1;

@@ -9,11 +9,12 @@
 struct buf;
 
 /*
- * Sets LC_CTYPE so that widths of all characters are known, and says whether the terminal may be sent UTF-8:
- * yes in a UTF-8 locale, and when no locale is set at all (as on most servers reached by ssh); no when the
- * user's locale names another character set.
+ * May the terminal be sent UTF-8? Yes in a UTF-8 locale, and when no locale is set at all (as on most servers
+ * reached by ssh); no when the user's locale names another character set. The first call sets LC_CTYPE so
+ * that the widths of all characters are known; it reads files, which a command that prints for programs is
+ * spared.
  */
-bool text_init_locale(void);
+bool text_utf8(void);
 
 /* Decodes one character of s[0..len), len > 0. Returns its bytes; 0 when the first byte begins no valid
  * UTF-8. */

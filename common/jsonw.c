@@ -120,13 +120,26 @@ static bool is_plain(unsigned char c)
     return c >= 0x20 && c != '"' && c != '\\';
 }
 
+/* Nearly every text is plain ASCII to its end, or for long: copied while it is looked at. */
+static size_t put_ascii(struct buf *out, const char *text, size_t len)
+{
+    char *to = out->data + out->len;
+    size_t i = 0;
+
+    for (; i < len && is_plain((unsigned char)text[i]) && (unsigned char)text[i] < 0x80; i++)
+        to[i] = text[i];
+    out->len += i;
+    return i;
+}
+
 static void quoted(struct buf *out, const char *text, size_t len)
 {
     const unsigned char *s = (const unsigned char *)text;
-    size_t start = 0, i = 0;
+    size_t start, i;
 
     buf_reserve(out, len + 2);
     buf_putc(out, '"');
+    start = i = put_ascii(out, text, len);
     while (i < len) {
         size_t n = s[i] < 0x80 ? is_plain(s[i]) : jsonw_utf8_len(s + i, len - i);
 

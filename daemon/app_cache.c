@@ -6,6 +6,7 @@
 #include "common/mem.h"
 
 struct app_cache {
+    uint64_t version;
     char *spec;
     size_t spec_len;
     struct buf text[APP_TEXT_COUNT];
@@ -13,9 +14,20 @@ struct app_cache {
 
 static struct app_cache *cache_of(struct app *a)
 {
-    if (!a->cache)
-        a->cache = xcalloc(1, sizeof(struct app_cache));
-    return a->cache;
+    static uint64_t last_version;
+    struct app_cache *c = a->cache;
+
+    if (!c) {
+        c = xcalloc(1, sizeof(*c));
+        c->version = ++last_version;
+        a->cache = c;
+    }
+    return c;
+}
+
+uint64_t app_cache_version(struct app *a)
+{
+    return cache_of(a)->version;
 }
 
 const char *app_spec_text(struct app *a, size_t *len)

@@ -17,6 +17,9 @@ enum app_text { APP_TEXT_FLAT_ENV, APP_TEXT_CONFIG, APP_TEXT_COUNT };
 void app_text_write(struct app *a, enum app_text which, struct jsonw *w,
                     void (*make)(struct jsonw *w, const struct app_spec *s));
 
+/* Never 0, another one after each drop: for texts kept elsewhere that follow from the configuration. */
+uint64_t app_cache_version(struct app *a);
+
 void app_cache_drop(struct app *a); /* the configuration is another one, or the app goes */
 
 #endif

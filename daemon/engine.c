@@ -14,6 +14,7 @@
 #include "common/mem.h"
 #include "common/plog.h"
 #include "daemon/app_cache.h"
+#include "daemon/methods.h"
 #include "daemon/saved.h"
 #include "daemon/users.h"
 
@@ -101,6 +102,7 @@ static bool refuse_method(void *arg, const struct method *m)
 
 void engine_ready(struct engine *e)
 {
+    const struct kw_msg serves = {.type = KW_READY};
     struct hold *own = holds_get(&e->holds, 0);
     struct server_config cfg = {.loop = &e->loop,
                                 .listen_fd = own ? own->fds[KW_FD_LISTEN] : -1,
@@ -108,6 +110,7 @@ void engine_ready(struct engine *e)
                                 .handlers = engine_handlers,
                                 .home = e->home.path,
                                 .keeper_pid = e->keeper_pid,
+                                .update_error = e->keeper_trouble,
                                 .refuse = refuse_method};
 
     if (cfg.listen_fd < 0) {
@@ -117,6 +120,7 @@ void engine_ready(struct engine *e)
     e->server = server_new(&cfg);
     if (own->fds[KW_FD_ATTACH] >= 0)
         e->attach = keeper_attach_new(&e->loop, own->fds[KW_FD_ATTACH], engine_keeper_asked, e);
+    engine_send(e, &serves);
     log_info("ready after %llu ms", (unsigned long long)(clock_wall_ms() - e->started_ms));
 }
 
@@ -146,6 +150,7 @@ static void after_store(void *arg)
     e->sup = NULL;
     HOLDS_FOREACH (hold, &e->holds) {
         engine_unwatch(e, hold); /* of what does not even die by SIGKILL */
+        engine_unanswered_drop(hold);
     }
     close_if_open((uv_handle_t *)&e->beat);
     close_if_open((uv_handle_t *)&e->sig_term);
@@ -176,6 +181,7 @@ void engine_end(struct engine *e)
     struct users *users = e->users;
     struct process *p;
 
+    update_abort(e, "the daemon is shutting down");
     e->users = NULL;
     TAILQ_FOREACH (p, supervisor_processes(e->sup), entry) {
         engine_spawn_forget(runtime_of(p));
@@ -264,6 +270,7 @@ int engine_main(const char *home, int keeper_fd)
     home_close(&e->home);
     saved_free(e);
     free(e->pmd_path);
+    free(e->keeper_trouble);
     free(e);
     return 0;
 }

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -13,6 +14,7 @@
 #include "common/plog.h"
 #include "daemon/engine.h"
 #include "daemon/foreign.h"
+#include "daemon/methods.h"
 
 int engine_send(struct engine *e, const struct kw_msg *m)
 {
@@ -74,6 +76,8 @@ void engine_ack(struct engine *e, uint64_t run)
     if (!hold)
         return;
     engine_unwatch(e, hold);
+    engine_unanswered_drop(hold);
+    hold_born(hold);
     hold->acked = true;
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
         hold_close(hold, kinds[i]);
@@ -129,6 +133,15 @@ static void child_came(struct engine *e, struct kw_msg *m)
     engine_note(e, p);
 }
 
+static void exec_known(struct engine *e, const struct kw_msg *m)
+{
+    struct hold *hold = holds_get(&e->holds, m->token);
+
+    if (hold)
+        hold_born(hold);
+    supervisor_on_exec(e->sup, m->token, m->step, m->error);
+}
+
 static void child_ended(struct engine *e, const struct kw_msg *m)
 {
     struct hold *hold = holds_get(&e->holds, m->token);
@@ -180,6 +193,18 @@ static void signal_came(struct engine *e, int sig)
         engine_shutdown(e, false, "signal to the daemon", NULL, NULL);
 }
 
+void engine_keeper_welcome(struct engine *e, const struct kw_msg *m)
+{
+    e->keeper_pid = m->pid;
+    e->keeper_version = m->arg;
+    e->keeper_welcomed = true;
+    e->keeper_tries = 0;
+    free(e->keeper_trouble);
+    e->keeper_trouble = m->note_len ? xasprintf("%.*s", m->note_len, (const char *)m->note) : NULL;
+    if (e->server)
+        server_set_keeper_pid(e->server, m->pid);
+}
+
 static void on_message(void *arg, struct kw_msg *m)
 {
     struct engine *e = arg;
@@ -193,7 +218,7 @@ static void on_message(void *arg, struct kw_msg *m)
         child_came(e, m);
         break;
     case KW_EXEC:
-        supervisor_on_exec(e->sup, m->token, m->step, m->error);
+        exec_known(e, m);
         break;
     case KW_EXITED:
         child_ended(e, m);
@@ -207,10 +232,10 @@ static void on_message(void *arg, struct kw_msg *m)
         signal_came(e, (int)m->arg);
         break;
     case KW_WELCOME:
-        e->keeper_pid = m->pid;
-        e->keeper_welcomed = true;
-        if (e->server)
-            server_set_keeper_pid(e->server, m->pid);
+        engine_keeper_welcome(e, m);
+        break;
+    case KW_UPGRADED:
+        update_keeper_answered(e, m);
         break;
     default: /* of a newer keeper */
         break;
@@ -293,7 +318,7 @@ static void attach_keeper(struct engine *e, int fd)
     }
     hand_over_own(e);
     HOLDS_FOREACH (hold, &e->holds) {
-        /* Without a pid the old keeper never answered: such a run is refused, see refuse_unanswered. */
+        /* Without a pid the old keeper never answered: see engine_unanswered.c. */
         if (hold->run == 0 || hold->pid <= 0)
             continue;
         hand_over_run(e, hold);
@@ -303,36 +328,12 @@ static void attach_keeper(struct engine *e, int fd)
     }
 }
 
-static void unanswered_killed(void *arg, const struct tree_job *job, unsigned alive)
-{
-    struct engine *e = arg;
-
-    (void)alive;
-    if (e->sup)
-        supervisor_on_refused(e->sup, job->run.run, KW_STEP_FORK, EPIPE);
-}
-
-/* Spawns that the dead keeper had not answered: it may have forked, and then nobody knows the child. It is
- * looked for by its run's id and ended; the life cycle then tries again. */
-static void refuse_unanswered(struct engine *e)
-{
-    struct process *p;
-
-    TAILQ_FOREACH (p, supervisor_processes(e->sup), entry) {
-        struct hold *hold = p->run ? holds_get(&e->holds, p->run) : NULL;
-        struct tree_job job = {.op = TREE_KILL, .ctx = engine_tree_ctx(e), .run = {.run = p->run}};
-
-        if (p->pid != 0 || !hold || hold->pid != 0)
-            continue;
-        job.run.foreign = true;
-        tree_submit(&e->loop, &job, unanswered_killed, e);
-    }
-}
-
 static void start_keeper(struct engine *e)
 {
     struct err err;
-    int fd = keeper_start_new(e->pmd_path, &e->home, &err);
+    /* What is installed may be broken: every second try is with the image that runs. */
+    bool own = e->keeper_tries++ % 2 == 1;
+    int fd = keeper_start_new(own ? "/proc/self/exe" : e->pmd_path, e->pmd_path, &e->home, &err);
 
     if (fd < 0) {
         e->keeper_retry = true;
@@ -340,7 +341,7 @@ static void start_keeper(struct engine *e)
         return;
     }
     attach_keeper(e, fd);
-    refuse_unanswered(e);
+    engine_settle_spawns(e);
 }
 
 /* Ends whose rows were queued before this commit was asked for. */
@@ -410,6 +411,7 @@ void engine_keeper_lost(void *arg)
     log_error("the keeper (pid %d) is gone; the apps stay, a new keeper is started", e->keeper_pid);
     keeper_link_close(e->link);
     e->link = NULL;
+    update_abort(e, "the keeper ended while it was under way; the apps go on and another keeper is started");
     if (e->restore)
         begin_afresh(e);
     /* One that did not even say its first word (a broken binary) would be followed by the same, as fast as
@@ -430,5 +432,5 @@ void engine_keeper_asked(void *arg, int fd)
         return;
     }
     attach_keeper(e, fd);
-    refuse_unanswered(e);
+    engine_settle_spawns(e);
 }

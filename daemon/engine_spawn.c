@@ -79,22 +79,32 @@ static int seal(const struct process *p, struct launch *l, struct err *err)
     return spawn_spec_seal(&l->spec, err);
 }
 
-/* Takes `spec_fd`. */
-static int ask_keeper(struct engine *e, struct process *p, const struct launch *l, int spec_fd)
+/* Takes `spec_fd`, which stays with the hold. The write end of the birth pipe is gone afterwards, or its end
+ * would never be seen. */
+static int ask_keeper(struct engine *e, struct process *p, const struct launch *l, int spec_fd,
+                      struct err *err)
 {
     struct kw_msg m = {.type = KW_SPAWN, .token = p->run, .proc = p->id};
     struct hold *hold = holds_make(&e->holds, p->run);
-    int rc;
+    int birth = engine_birth_pipe(hold), rc = birth;
 
     hold->proc = p->id;
     hold_set(hold, KW_FD_SPEC, spec_fd);
     m.flags = l->ipc ? KW_WANT_IPC : 0;
     m.uid = l->spec.flags & SPAWN_SET_IDS ? l->spec.uid : (uint32_t)geteuid();
     m.note_len = (uint16_t)process_note_write(p, m.note, sizeof(m.note));
-    kw_add_fd(&m, KW_FD_SPEC, spec_fd);
     memcpy(hold->note, m.note, m.note_len);
     hold->note_len = m.note_len;
-    rc = engine_send(e, &m);
+    if (birth < 0) {
+        err_set(err, rc, "cannot create a pipe: %s", strerror(-rc));
+    } else {
+        kw_add_fd(&m, KW_FD_SPEC, spec_fd);
+        kw_add_fd(&m, KW_FD_BIRTH, birth);
+        rc = engine_send(e, &m);
+        close(birth);
+        if (rc < 0)
+            err_set(err, rc, "the keeper cannot be asked for a child: %s", strerror(-rc));
+    }
     if (rc < 0)
         holds_free(&e->holds, hold);
     return rc;
@@ -126,11 +136,8 @@ static int spawn_as(struct engine *e, struct process *p, const struct user_ids *
     }
     launch_init(&l, &lc, p);
     rc = seal(p, &l, err);
-    if (rc >= 0) {
-        rc = ask_keeper(e, p, &l, rc);
-        if (rc < 0)
-            err_set(err, rc, "the keeper cannot be asked for a child: %s", strerror(-rc));
-    }
+    if (rc >= 0)
+        rc = ask_keeper(e, p, &l, rc, err);
     launch_deinit(&l);
     if (rc >= 0 && notify_fd >= 0)
         hold_notify(e, p->run, notify_fd);

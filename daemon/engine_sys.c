@@ -5,6 +5,7 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/err.h"
@@ -320,6 +321,7 @@ static void runtime_closed(uv_handle_t *handle)
         return;
     free(r->detail);
     free(r->version);
+    buf_free(&r->record);
     free(r);
 }
 

@@ -32,6 +32,7 @@ struct hold *holds_make(struct holds *h, uint64_t run)
     hold->run = run;
     for (int i = 0; i < KW_FD_COUNT; i++)
         hold->fds[i] = -1;
+    hold->birth = -1;
     LIST_INSERT_HEAD(&h->bucket[run % HOLDS_BUCKETS], hold, entry);
     h->n++;
     return hold;
@@ -42,6 +43,13 @@ void hold_close(struct hold *hold, enum kw_fd kind)
     if (hold->fds[kind] >= 0)
         close(hold->fds[kind]);
     hold->fds[kind] = -1;
+}
+
+void hold_born(struct hold *hold)
+{
+    if (hold->birth >= 0)
+        close(hold->birth);
+    hold->birth = -1;
 }
 
 void hold_set(struct hold *hold, enum kw_fd kind, int take_fd)
@@ -74,6 +82,7 @@ void holds_free(struct holds *h, struct hold *hold)
 {
     for (int i = 0; i < KW_FD_COUNT; i++)
         hold_close(hold, (enum kw_fd)i);
+    hold_born(hold);
     LIST_REMOVE(hold, entry);
     h->n--;
     free(hold);

@@ -196,11 +196,14 @@ static void write_constants(struct jsonw *w)
     }
 }
 
-static void write_files(struct engine *e, struct jsonw *w, const struct process *p)
+static void make_own_constants(struct engine *e, struct jsonw *w, const struct process *p)
 {
     const struct app_spec *s = p->app->spec;
     struct log_paths paths;
+    char unique[80];
 
+    snprintf(unique, sizeof(unique), "%s-%u", e->home_id, p->id);
+    jsonw_kstr(w, "unique_id", unique);
     log_paths_init(&paths, s, e->home.path, p->id);
     jsonw_kstr(w, "pm_out_log_path", paths.out);
     jsonw_kstr(w, "pm_err_log_path", paths.err);
@@ -213,6 +216,22 @@ static void write_files(struct engine *e, struct jsonw *w, const struct process 
     if (log_date_format_of(s))
         jsonw_kstr(w, "log_date_format", log_date_format_of(s));
     log_paths_deinit(&paths);
+}
+
+/* What follows from the process's id and its app's configuration is written once for each configuration. */
+static void write_own_constants(struct engine *e, struct jsonw *w, struct process *p)
+{
+    struct runtime *r = runtime_of(p);
+    uint64_t version = app_cache_version(p->app);
+
+    if (r->record_version != version) {
+        struct jsonw part = jsonw_init(&r->record);
+
+        r->record.len = 0;
+        make_own_constants(e, &part, p);
+        r->record_version = version;
+    }
+    jsonw_raw(w, r->record.data, r->record.len);
 }
 
 static void write_policy(struct jsonw *w, const struct app_spec *s)
@@ -277,14 +296,10 @@ static void make_config(struct jsonw *w, const struct app_spec *s)
 
 static void write_pm2_env(struct engine *e, struct jsonw *w, struct process *p)
 {
-    char unique[80];
-
     jsonw_key(w, "pm2_env");
     jsonw_obj_begin(w);
     app_text_write(p->app, APP_TEXT_FLAT_ENV, w, make_flat_env);
     jsonw_kuint(w, "pm_id", p->id);
-    snprintf(unique, sizeof(unique), "%s-%u", e->home_id, p->id);
-    jsonw_kstr(w, "unique_id", unique);
     jsonw_kstr(w, "status", lc_state_word(p->state));
     write_last_exit(w, p);
     jsonw_kuint(w, "restart_time", p->counters.restarts);
@@ -294,7 +309,7 @@ static void write_pm2_env(struct engine *e, struct jsonw *w, struct process *p)
     jsonw_kuint(w, "created_at", p->created_ms);
     jsonw_kuint(w, "NODE_APP_INSTANCE", p->instance);
     jsonw_kstr(w, "version", runtime_of(p)->version ? runtime_of(p)->version : "N/A");
-    write_files(e, w, p);
+    write_own_constants(e, w, p);
     app_text_write(p->app, APP_TEXT_CONFIG, w, make_config);
     jsonw_obj_end(w);
 }

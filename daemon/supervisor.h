@@ -65,6 +65,9 @@ void supervisor_on_refused(struct supervisor *s, uint64_t run, int step, int err
 /* A spawn that sys.spawn had accepted could not be asked for after all: as its negative return. For a process
  * that is being stopped meanwhile it only means that there is nothing to stop. */
 void supervisor_on_not_spawned(struct supervisor *s, uint64_t run, int rc, const char *words);
+/* The keeper died before it answered, and no child of this run lives: there was no run, and it is asked for
+ * again. A start that takes one keeper after the other with it counts as refused. */
+void supervisor_on_unanswered(struct supervisor *s, uint64_t run);
 void supervisor_on_ready(struct supervisor *s, uint64_t run);
 void supervisor_on_exit(struct supervisor *s, const struct run_end *end);
 void supervisor_on_swept(struct supervisor *s, uint64_t run, unsigned alive);

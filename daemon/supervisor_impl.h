@@ -56,7 +56,8 @@ struct proc {
     bool stuck;           /* still alive KILL_STUCK_MS after it */
     unsigned alive;       /* as the last look said */
 
-    char *spawn_error; /* words of a spawn that could not be asked for */
+    unsigned unanswered; /* spawns in a row that died with their keeper */
+    char *spawn_error;   /* words of a spawn that could not be asked for */
     struct leftover_list leftovers;
     unsigned n_leftovers;
 

@@ -1,10 +1,15 @@
 /* What the keeper, the timers and the looks at trees tell, turned into life-cycle events. */
+#include <errno.h>
 #include <stdio.h>
 #include <sys/wait.h>
 
+#include "common/kwire.h"
 #include "common/mem.h"
 #include "common/plog.h"
 #include "daemon/supervisor_impl.h"
+
+/* One keeper may be killed at any moment; a start that ends three is to blame itself. */
+#define UNANSWERED_MAX 3
 
 void supervisor_on_child(struct supervisor *s, uint64_t run, pid_t pid, uint64_t start_ticks,
                          uint64_t start_ms)
@@ -14,6 +19,7 @@ void supervisor_on_child(struct supervisor *s, uint64_t run, pid_t pid, uint64_t
     if (!pr || pr->p.pid || pr->p.exited)
         return;
     sup_enter(s);
+    pr->unanswered = 0;
     pr->p.pid = pid;
     pr->p.start_ticks = start_ticks;
     if (start_ms)
@@ -75,6 +81,34 @@ void supervisor_on_not_spawned(struct supervisor *s, uint64_t run, int rc, const
         free(pr->spawn_error);
         pr->spawn_error = xstrdup(words);
         sup_post(pr, sup_run_failed(pr, LC_R_EXEC_FAILED, 0, -rc));
+    }
+    sup_leave(s);
+}
+
+void supervisor_on_unanswered(struct supervisor *s, uint64_t run)
+{
+    struct proc *pr = (struct proc *)supervisor_by_run(s, run);
+    bool fresh;
+
+    if (!pr || pr->p.pid || pr->p.exited)
+        return;
+    if (++pr->unanswered >= UNANSWERED_MAX) {
+        pr->unanswered = 0;
+        supervisor_on_refused(s, run, KW_STEP_FORK, EPIPE);
+        return;
+    }
+    sup_enter(s);
+    fresh = pr->p.fresh;
+    sup_forget_run(pr);
+    if (pr->p.state == LC_STOPPING) {
+        enum lc_event ev = sup_stop_progress(pr);
+
+        if (ev == NO_EVENT)
+            sup_look(pr); /* at what is left of earlier runs */
+        sup_post(pr, ev);
+    } else {
+        pr->next_fresh = fresh;
+        sup_post(pr, pr->p.desired == DESIRED_UP ? LC_EV_END_AGAIN : LC_EV_END_FINAL);
     }
     sup_leave(s);
 }

@@ -98,7 +98,7 @@ void pid_list_free(struct pid_list *l)
 
 int tree_proc_stat(pid_t pid, struct proc_stat *out)
 {
-    char path[64], text[1024], *p;
+    char path[64], text[1024], *p, *name;
     unsigned long long start;
     long threads;
     char state;
@@ -117,44 +117,15 @@ int tree_proc_stat(pid_t pid, struct proc_stat *out)
     if (!p || sscanf(p + 1, " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %ld %*d %llu",
                      &state, &ppid, &threads, &start) != 4)
         return -EBADMSG;
+    name = strchr(text, '(');
+    *p = '\0';
+    snprintf(out->comm, sizeof(out->comm), "%.15s", name && name < p ? name + 1 : "");
     out->pid = pid;
     out->ppid = ppid;
     out->start_ticks = start;
     /* A program whose first thread has ended shows "Z" while its other threads run. */
     out->dead = (state == 'Z' && threads <= 1) || state == 'X' || state == 'x';
     return 0;
-}
-
-/* Searches a stream of NUL-terminated strings for one that is `want`; nothing is stored but the position. */
-static bool stream_has(int fd, const char *want, size_t len)
-{
-    size_t at = 0; /* bytes of `want` matched so far in this string; SIZE_MAX: it is another string */
-    char chunk[16384];
-    ssize_t n;
-
-    while ((n = read(fd, chunk, sizeof(chunk))) > 0) {
-        for (ssize_t i = 0; i < n; i++) {
-            if (chunk[i] == '\0') {
-                if (at == len)
-                    return true;
-                at = 0;
-            } else if (at != SIZE_MAX) {
-                at = at < len && chunk[i] == want[at] ? at + 1 : SIZE_MAX;
-            }
-        }
-    }
-    return false;
-}
-
-bool tree_proc_has_run(pid_t pid, const struct tree_ctx *ctx, uint64_t run)
-{
-    char path[64], want[64];
-    int len;
-
-    snprintf(path, sizeof(path), "/proc/%d/environ", (int)pid);
-    len = snprintf(want, sizeof(want), "PM_RUN_ID=%s.%llu", ctx->tag, (unsigned long long)run);
-    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-    return fd >= 0 && stream_has(fd, want, (size_t)len);
 }
 
 /* Decimal numbers separated by blanks. */

@@ -11,14 +11,23 @@
 struct proc_stat {
     pid_t pid, ppid;
     uint64_t start_ticks;
+    char comm[16];
     bool dead; /* a zombie: it runs nothing any more and only waits to be reaped */
 };
 
 /* 0, or negative errno (-ESRCH: no such process). */
 int tree_proc_stat(pid_t pid, struct proc_stat *out);
 
-/* Does the process carry exactly this run's id in its environment? False as well when that cannot be read. */
+/*
+ * Does the process carry exactly this run's id in its environment? False as well when that cannot be read.
+ * Blocking: one that is just inside an exec has no environment for a moment, and is waited for up to a
+ * second.
+ */
 bool tree_proc_has_run(pid_t pid, const struct tree_ctx *ctx, uint64_t run);
+
+/* Of which run of this home is it, as its environment says? False for none. *proc = its pm_id, UINT32_MAX
+ * when it has none. Blocking like tree_proc_has_run. */
+bool tree_proc_claims(pid_t pid, const struct tree_ctx *ctx, uint64_t *run, uint32_t *proc);
 
 struct pid_list {
     pid_t *v;

@@ -102,17 +102,19 @@ static int send_request(struct rpc_client *c, const char *method, json_t *take_p
     json_t *request = json_pack("{s:s,s:I,s:s,s:o}", "jsonrpc", "2.0", "id", (json_int_t)++c->next_id,
                                 "method", method, "params", take_params ? take_params : json_object());
     char *text = request ? json_dumps(request, JSON_COMPACT) : NULL;
+    size_t len;
     int rc;
 
     json_decref(request);
     if (!text)
         return err_set(e, -EILSEQ, "the request holds text that is not UTF-8");
-    if (strlen(text) > FRAME_MAX)
+    len = strlen(text);
+    if (len > FRAME_MAX) {
         rc = err_set(e, -EMSGSIZE, "%s: the request is longer than %u KiB", method, FRAME_MAX / 1024);
-    else
-        rc = send_all(c, text, strlen(text), end, e);
-    if (rc == 0)
-        rc = send_all(c, "\n", 1, end, e);
+    } else {
+        text[len] = '\n'; /* in place of the NUL: one send, and the daemon wakes once */
+        rc = send_all(c, text, len + 1, end, e);
+    }
     free(text);
     return rc;
 }
@@ -202,50 +204,60 @@ int rpc_call(struct rpc_client *c, const char *method, json_t *params, int timeo
 }
 
 /* Our server's own form of a reply, so that a large result need not be parsed to be printed. */
-static bool cut_result(struct rpc_client *c, size_t line, char **text, size_t *len)
+static bool cut_result(struct rpc_client *c, size_t line, struct rpc_text *result)
 {
     char head[64];
+    size_t len;
     int n = snprintf(head, sizeof(head), "{\"jsonrpc\":\"2.0\",\"id\":%lld,\"result\":", c->next_id);
 
     if (line <= (size_t)n || memcmp(c->in.data, head, (size_t)n) != 0 || c->in.data[line - 1] != '}')
         return false;
-    *len = line - 1 - (size_t)n;
+    len = line - 1 - (size_t)n;
+    c->in.data[line - 1] = '\0';
     if (c->in.len == line + 1) { /* nothing behind it: the buffer itself, which may be megabytes */
-        buf_consume(&c->in, (size_t)n);
-        *text = buf_steal(&c->in);
+        result->memory = buf_steal(&c->in);
+        result->text = result->memory + n;
     } else {
-        *text = xmalloc(*len + 1);
-        memcpy(*text, c->in.data + n, *len);
+        result->text = result->memory = xmalloc(len + 1);
+        memcpy(result->memory, c->in.data + n, len + 1);
         buf_consume(&c->in, line + 1);
     }
-    (*text)[*len] = '\0';
+    result->len = len;
     return true;
 }
 
-int rpc_call_raw(struct rpc_client *c, const char *method, json_t *params, int timeout_ms, char **text,
-                 size_t *len, struct err *e)
+void rpc_text_free(struct rpc_text *t)
+{
+    free(t->memory);
+    *t = (struct rpc_text){0};
+}
+
+int rpc_call_raw(struct rpc_client *c, const char *method, json_t *params, int timeout_ms,
+                 struct rpc_text *result, struct err *e)
 {
     uint64_t end = end_of(timeout_ms);
-    json_t *reply = NULL, *error, *result;
+    json_t *reply = NULL, *error;
     int rc = send_request(c, method, params, end, e);
     ssize_t n = rc < 0 ? rc : read_line(c, end, e);
 
-    *text = NULL;
-    *len = 0;
+    *result = (struct rpc_text){0};
     if (n < 0)
         return (int)n;
-    if (cut_result(c, (size_t)n, text, len))
+    if (cut_result(c, (size_t)n, result))
         return 0;
     rc = await_reply(c, end, &reply, e);
     if (rc < 0)
         return rc;
     error = json_object_get(reply, "error");
-    result = json_object_get(reply, "result");
     if (error) {
         rc = server_error(error, NULL, e);
     } else {
-        *text = json_dumps(result, JSON_COMPACT | JSON_ENCODE_ANY);
-        *len = *text ? strlen(*text) : 0;
+        result->memory = json_dumps(json_object_get(reply, "result"), JSON_COMPACT | JSON_ENCODE_ANY);
+        result->text = result->memory;
+        if (result->text)
+            result->len = strlen(result->text);
+        else
+            rc = err_set(e, -EBADMSG, "the daemon's answer holds no result");
     }
     json_decref(reply);
     return rc;

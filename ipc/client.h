@@ -37,9 +37,17 @@ void rpc_close(struct rpc_client *c);
 int rpc_call(struct rpc_client *c, const char *method, json_t *params, int timeout_ms, json_t **result,
              struct err *e);
 
-/* As rpc_call, but the result is the untouched JSON text (caller frees): for printing large answers. */
-int rpc_call_raw(struct rpc_client *c, const char *method, json_t *params, int timeout_ms, char **text,
-                 size_t *len, struct err *e);
+/* JSON text as it came, NUL-terminated; rpc_text_free frees it. Zeroed: none. */
+struct rpc_text {
+    const char *text;
+    size_t len;
+    char *memory; /* what it stands in */
+};
+void rpc_text_free(struct rpc_text *t);
+
+/* As rpc_call, but the result is the untouched text: for printing large answers. */
+int rpc_call_raw(struct rpc_client *c, const char *method, json_t *params, int timeout_ms,
+                 struct rpc_text *result, struct err *e);
 
 /* The next notification (those that arrived during calls first). Same returns; method and params in *msg. */
 int rpc_next(struct rpc_client *c, int timeout_ms, json_t **msg, struct err *e);

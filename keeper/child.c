@@ -15,7 +15,7 @@
 #include "keeper/spawn.h"
 
 /* Descriptors below this are targets of dup2; sources are moved above them first. */
-#define TARGETS 5
+#define TARGETS 6
 
 static _Noreturn void fail(int err_fd, int step)
 {
@@ -48,14 +48,20 @@ static int above_targets(int fd)
     return fd >= TARGETS ? fd : fcntl(fd, F_DUPFD_CLOEXEC, TARGETS);
 }
 
-/* Puts the descriptors in their places and closes everything else. The error pipe goes next to the last. */
+/*
+ * Puts the descriptors in their places and closes everything else. Next to the last come the error pipe and
+ * the birth pipe, which both end with the exec.
+ */
 static void place_descriptors(struct child_setup *c)
 {
     int last = c->ipc >= 0 ? 3 : 2, err = above_targets(c->err), fds[4];
+    int birth = c->birth >= 0 ? above_targets(c->birth) : -1;
 
     if (err < 0)
         fail(c->err, KW_STEP_STDIO);
     c->err = err;
+    if (c->birth >= 0 && birth < 0)
+        fail(c->err, KW_STEP_STDIO);
     for (int i = 0; i <= last; i++) {
         fds[i] = above_targets(i < 3 ? c->stdio[i] : c->ipc);
         if (fds[i] < 0)
@@ -66,10 +72,12 @@ static void place_descriptors(struct child_setup *c)
             fail(c->err, KW_STEP_STDIO);
     if (dup3(c->err, last + 1, O_CLOEXEC) < 0)
         fail(c->err, KW_STEP_STDIO);
-    c->err = last + 1;
+    c->err = ++last;
+    if (birth >= 0 && dup3(birth, ++last, O_CLOEXEC) < 0)
+        fail(c->err, KW_STEP_STDIO);
     /* All of the keeper's descriptors are close-on-exec; closing them now as well means that a child that
      * hangs before its exec (a dead network folder) does not hold the lock or other children's pipes. */
-    close_range((unsigned)last + 2, ~0u, 0);
+    close_range((unsigned)last + 1, ~0u, 0);
 }
 
 static size_t write_decimal(char *out, long value)
@@ -87,6 +95,30 @@ static size_t write_decimal(char *out, long value)
         out[len++] = digits[--n];
     out[len] = '\0';
     return len;
+}
+
+/*
+ * Until the exec nothing else would tell a later daemon, which finds both others dead, that this process is
+ * about to become an app. The exec takes the name away after it has put the new environment in its place. It
+ * is given before the copies of the lock and of the link to the engine are closed: nobody can be the next
+ * daemon, or keeper, before it is there.
+ */
+static void take_unborn_name(char *const *envp)
+{
+    static const char var[] = "PM_RUN_ID=";
+    char name[16] = SPAWN_UNBORN; /* what the kernel keeps */
+    size_t len = strlen(name);
+
+    for (; *envp; envp++) {
+        const char *value = *envp + strlen(var);
+
+        if (strncmp(*envp, var, strlen(var)) != 0)
+            continue;
+        for (; *value && *value != '.' && len < sizeof(name) - 1; value++)
+            name[len++] = *value;
+        prctl(PR_SET_NAME, name, 0, 0, 0);
+        return;
+    }
 }
 
 /* Readers take a leading zero for octal, so the number is cut short instead of padded. */
@@ -216,6 +248,7 @@ _Noreturn void child_run(struct child_setup *c)
 {
     const struct spawn_spec *s = c->spec;
 
+    take_unborn_name(s->envp);
     setsid(); /* cannot fail: a fresh child leads no group */
     child_reset_signals(NULL);
     place_descriptors(c);

@@ -24,6 +24,7 @@ struct ends {
     int childs[3];
     int ipc[2]; /* ours, the child's */
     int err[2]; /* read end, write end */
+    int birth;  /* came with the request; only the child may have it beyond the fork */
 };
 
 static void close_fd(int *fd)
@@ -43,6 +44,7 @@ static void ends_close(struct ends *e)
         close_fd(&e->ipc[i]);
         close_fd(&e->err[i]);
     }
+    close_fd(&e->birth);
 }
 
 /*
@@ -72,7 +74,6 @@ static int ends_open(struct ends *e, const struct kw_msg *m)
 {
     int rc, flags;
 
-    *e = (struct ends){{-1, -1, -1}, {-1, -1, -1}, {-1, -1}, {-1, -1}};
     for (int i = 0; i < 3; i++)
         if ((rc = open_pipe(i, m->uid, &e->ours[i], &e->childs[i])) < 0)
             return rc;
@@ -93,6 +94,7 @@ static int fork_child(struct keeper *k, struct record *r, const struct spawn_spe
                                 .stdio = {e->childs[0], e->childs[1], e->childs[2]},
                                 .ipc = e->ipc[1],
                                 .err = e->err[1],
+                                .birth = e->birth,
                                 .nofile = k->child_nofile};
     pid_t pid;
     int pidfd;
@@ -136,7 +138,7 @@ static void keep_ends(struct record *r, struct ends *e)
 static int spawn_record(struct keeper *k, struct record *r, struct kw_msg *m, int *step)
 {
     struct spawn_spec spec = {0};
-    struct ends ends = {{-1, -1, -1}, {-1, -1, -1}, {-1, -1}, {-1, -1}};
+    struct ends ends = {{-1, -1, -1}, {-1, -1, -1}, {-1, -1}, {-1, -1}, kw_take_fd(m, KW_FD_BIRTH)};
     struct epoll_event ev = {.events = EPOLLIN, .data.u64 = r->token};
     int spec_fd = kw_take_fd(m, KW_FD_SPEC), rc;
 

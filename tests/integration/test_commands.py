@@ -196,6 +196,18 @@ class Shown(PmTest):
         self.assertTrue(before - 2000 <= env["pm_uptime"] <= time.time() * 1000 + 2000, env["pm_uptime"])
         self.assertGreater(record["monit"]["memory"], 100000)
 
+    def test_jlist_follows_a_new_configuration(self):
+        app = {"name": "a", "script": child("silent")[0], "instances": 2, "exec_mode": "fork", "env": {"COLOUR": "red"}}
+
+        def shown():
+            return [(p["pm2_env"]["COLOUR"], p["pm2_env"]["pm_out_log_path"], p["pm2_env"]["merge_logs"]) for p in self.home.procs("a")]
+
+        self.home.start_apps([app])
+        self.assertEqual(shown(), [("red", self.home.log_path("a", ident=i), False) for i in (0, 1)])
+        other = os.path.join(self.home.work, "other.log")
+        self.home.ok("restart", self.home.config([dict(app, out_file=other, merge_logs=True, env={"COLOUR": "blue"})]))
+        self.assertEqual(shown(), [("blue", other, True)] * 2)
+
     def test_jlist_is_plain_json_also_for_odd_text(self):
         name = 'quote" back\\slash ünïcode \u2028 @scope/x'
         self.home.start(name, child("silent"), env={"ODD": 'a"b\\c\nd\x01é'})

@@ -517,4 +517,23 @@ static UNUSED void expect_output(int fd, const char *want)
     assert_string_equal(got, want);
 }
 
+static UNUSED void expect_fds(pid_t pid, int highest)
+{
+    char path[64];
+    struct dirent *e;
+    DIR *d;
+    int n = 0;
+
+    snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+    d = opendir(path);
+    assert_non_null(d);
+    while ((e = readdir(d)))
+        if (e->d_name[0] != '.') {
+            assert_true(atoi(e->d_name) <= highest);
+            n++;
+        }
+    closedir(d);
+    assert_int_equal(n, highest + 1);
+}
+
 #endif

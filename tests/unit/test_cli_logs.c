@@ -213,6 +213,5 @@ int main(void)
         cmocka_unit_test(test_seen_gap), cmocka_unit_test(test_seen_many),
     };
 
-    text_init_locale();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

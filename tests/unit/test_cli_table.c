@@ -33,7 +33,7 @@ static const struct list_view by_name;
 
 static char *render(int width, bool box, bool utf8, bool color)
 {
-    struct out o = {.tty = box, .utf8 = utf8, .color = color, .width = width};
+    struct out o = {.tty = box, .charset = utf8 ? OUT_UTF8 : OUT_ASCII, .color = color, .width = width};
     json_t *records = json_loads(records_text, 0, NULL);
     struct buf b = {0};
 
@@ -156,7 +156,7 @@ static void test_harmless(void **state)
 
 static void test_empty(void **state)
 {
-    struct out o = {.tty = true, .utf8 = true, .width = 80};
+    struct out o = {.tty = true, .charset = OUT_UTF8, .width = 80};
     json_t *none = json_array();
     struct buf b = {0};
 
@@ -210,7 +210,7 @@ static void test_sort(void **state)
 
 static void test_mini(void **state)
 {
-    struct out o = {.tty = true, .utf8 = true, .width = 24};
+    struct out o = {.tty = true, .charset = OUT_UTF8, .width = 24};
     json_t *records = json_loads(records_text, 0, NULL);
     struct buf b = {0};
 
@@ -232,6 +232,5 @@ int main(void)
         cmocka_unit_test(test_mini),
     };
 
-    text_init_locale();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -179,6 +179,5 @@ int main(void)
         cmocka_unit_test(test_color),
     };
 
-    text_init_locale();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -61,7 +61,7 @@ static void test_why(void **state)
         "\"uptime\":40,\"exit_code\":7,\"core\":false,\"reason\":\"exit\",\"by\":\"pm start api\","
         "\"max_rss\":35651584,\"cpu_time\":120,\"stderr\":[\"Error: \\u001b[2Jport in use\"]}]}",
         0, NULL);
-    const struct out o = {.utf8 = true};
+    const struct out o = {.charset = OUT_UTF8};
     struct buf b = {0};
 
     (void)state;
@@ -89,7 +89,7 @@ static void test_describe(void **state)
         "\"kill_timeout\":1600,\"autorestart\":true,\"env\":{\"SAME\":\"1\",\"OTHER\":\"3\",\"API_KEY\":\"***"
         "*****\"}}}",
         0, NULL);
-    const struct out o = {.utf8 = true};
+    const struct out o = {.charset = OUT_UTF8};
     struct buf b = {0};
 
     (void)state;
@@ -178,6 +178,5 @@ int main(void)
         cmocka_unit_test(test_chunks),   cmocka_unit_test(test_base_environment),
     };
 
-    text_init_locale();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

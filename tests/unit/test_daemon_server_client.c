@@ -97,21 +97,20 @@ static void calls(void **state)
 static void large_answer_untouched(void **state)
 {
     static struct pair p;
-    char *text = NULL;
-    size_t len = 0;
+    struct rpc_text result;
     struct err e = {0};
 
     (void)state;
     pair_open(&p, NULL);
     p.b.list_bytes = 40 << 20;
-    assert_int_equal(rpc_call_raw(&p.c, "list", NULL, 20000, &text, &len, &e), 0);
-    assert_int_equal(len, (40 << 20) + 2);
-    assert_int_equal(text[0], '"');
-    assert_int_equal(text[len - 1], '"');
-    assert_int_equal(text[len], '\0');
-    free(text);
-    assert_int_equal(rpc_call_raw(&p.c, "why", selectors(), 5000, &text, &len, &e), 32011);
-    assert_null(text);
+    assert_int_equal(rpc_call_raw(&p.c, "list", NULL, 20000, &result, &e), 0);
+    assert_int_equal(result.len, (40 << 20) + 2);
+    assert_int_equal(result.text[0], '"');
+    assert_int_equal(result.text[result.len - 1], '"');
+    assert_int_equal(result.text[result.len], '\0');
+    rpc_text_free(&result);
+    assert_int_equal(rpc_call_raw(&p.c, "why", selectors(), 5000, &result, &e), 32011);
+    assert_null(result.text);
     pair_close(&p);
 }
 
@@ -259,8 +258,7 @@ static void notifications_during_calls(void **state)
     pthread_t thread;
     json_t *msg = NULL;
     struct buf says = {0};
-    char *text = NULL;
-    size_t len = 0;
+    struct rpc_text text;
 
     (void)state;
     for (int i = 0; i < 12000; i++)
@@ -270,9 +268,9 @@ static void notifications_during_calls(void **state)
              "{\"method\":\"log\",\"params\":{\"missed\":7}}\n{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":[1]}\n"
              "{\"method\":\"log\",\"params\":{\"lines\":[]}}\n");
     assert_int_equal(with_fake(&c, &b, says.data, &thread, &e), 0);
-    assert_int_equal(rpc_call_raw(&c, "list", NULL, 1000, &text, &len, &e), 0);
-    assert_string_equal(text, "[1]");
-    free(text);
+    assert_int_equal(rpc_call_raw(&c, "list", NULL, 1000, &text, &e), 0);
+    assert_string_equal(text.text, "[1]");
+    rpc_text_free(&text);
     for (int i = 0; i < 10000; i++) {
         assert_int_equal(rpc_next(&c, 0, &msg, &e), 0);
         assert_int_equal(

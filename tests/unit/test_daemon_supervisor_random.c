@@ -143,7 +143,10 @@ static void news(struct world *w, struct process *p, bool obey)
         return;
     if (r->child == NOT_FORKED) {
         if (rnd(30) == 0) {
-            supervisor_on_refused(w->s, run, KW_STEP_FORK, EAGAIN);
+            if (rnd(2))
+                supervisor_on_refused(w->s, run, KW_STEP_FORK, EAGAIN);
+            else
+                supervisor_on_unanswered(w->s, run);
             return;
         }
         r->child = ALIVE;

@@ -383,6 +383,56 @@ static void test_refused(void **state)
     world_close(w);
 }
 
+/* The keeper died with the spawn: nobody is to blame, the caller's start goes on with another run. */
+static void test_unanswered(void **state)
+{
+    struct world *w = world_new();
+
+    (void)state;
+    world_start(w);
+    supervisor_on_unanswered(w->s, 1);
+    world_state(w, LC_LAUNCHING);
+    assert_int_equal(w->p->run, 2);
+    supervisor_on_unanswered(w->s, 1); /* not its run any more */
+    assert_int_equal(w->p->run, 2);
+    world_up(w, w->p);
+    world_advance(w, 200);
+    world_answer(w, NULL);
+    supervisor_on_unanswered(w->s, 2); /* answered */
+    world_state(w, LC_ONLINE);
+    assert_int_equal(w->p->counters.restarts, 0);
+    world_close(w);
+}
+
+static void test_unanswered_again_and_again(void **state)
+{
+    struct world *w = world_new();
+
+    (void)state;
+    world_start(w);
+    supervisor_on_unanswered(w->s, 1);
+    supervisor_on_unanswered(w->s, 2);
+    world_state(w, LC_LAUNCHING);
+    supervisor_on_unanswered(w->s, 3);
+    world_answer(w, "cannot fork: Broken pipe");
+    world_state(w, LC_ERRORED);
+    world_close(w);
+}
+
+static void test_unanswered_while_stopping(void **state)
+{
+    struct world *w = world_new();
+
+    (void)state;
+    world_start(w);
+    world_stop(w);
+    world_state(w, LC_STOPPING);
+    supervisor_on_unanswered(w->s, 1);
+    world_state(w, LC_STOPPED);
+    assert_int_equal(w->p->run, 0);
+    world_close(w);
+}
+
 /* What was accepted turns out to be impossible later, like a user that is looked up first. */
 static void test_not_spawned_after_all(void **state)
 {
@@ -571,6 +621,9 @@ int main(void)
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_not_spawned_after_all),
         cmocka_unit_test(test_stop_before_spawned),
+        cmocka_unit_test(test_unanswered),
+        cmocka_unit_test(test_unanswered_again_and_again),
+        cmocka_unit_test(test_unanswered_while_stopping),
         cmocka_unit_test(test_exit_before_exec_news),
         cmocka_unit_test(test_lost_run),
         cmocka_unit_test(test_ready),

@@ -218,6 +218,54 @@ static void test_foreign_run(void **state)
     assert_int_equal(tree_kill(&ctx, &run), 0);
 }
 
+/* In the midst of an exec there is no environment to read; that is no reason to miss a member. */
+static void test_a_member_inside_an_exec(void **state)
+{
+    struct tree_run run, by_id;
+    unsigned missed = 0;
+
+    (void)state;
+    run = spawn("tree_execer", NULL, NULL);
+    by_id = (struct tree_run){.run = run.run};
+    for (int i = 0; i < 3000; i++)
+        missed += !tree_proc_has_run(run.pid, &ctx, run.run);
+    for (int i = 0; i < 50; i++)
+        missed += count(tree_scan_any, &by_id) != 1;
+    assert_int_equal(missed, 0);
+    by_id.run++;
+    assert_int_equal(count(tree_scan_any, &by_id), 0);
+    assert_int_equal(tree_kill(&ctx, &run), 0);
+}
+
+/* Empty and known to be so is an answer, which takes no time; so is that of a dead process. */
+static void test_an_empty_environment(void **state)
+{
+    int out[2];
+    char byte;
+    pid_t pid;
+
+    (void)state;
+    assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+    pid = fork();
+    if (pid == 0) {
+        char *argv[] = {(char *)"sleep", (char *)"100", NULL}, *envp[] = {NULL};
+
+        execve("/bin/sleep", argv, envp);
+        _exit(127);
+    }
+    close(out[1]);
+    assert_int_equal(read(out[0], &byte, 1), 0); /* it is executed */
+    close(out[0]);
+    uint64_t begin = clock_mono_ms();
+    for (int i = 0; i < 20; i++)
+        assert_false(tree_proc_has_run(pid, &ctx, 1));
+    kill(pid, SIGKILL);
+    assert_int_equal(waitid(P_PID, (id_t)pid, NULL, WEXITED | WNOWAIT), 0);
+    for (int i = 0; i < 20; i++)
+        assert_false(tree_proc_has_run(pid, &ctx, 1));
+    assert_true(clock_mono_ms() - begin < 10000); /* with the wait for an exec it would be 40 s */
+}
+
 /* The children of other runs are not even looked at. */
 static void test_roots_of_other_runs(void **state)
 {
@@ -370,6 +418,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_double_forked_beside_a_living_child, setup, teardown),
         cmocka_unit_test_setup_teardown(test_foreign_run, setup, teardown),
         cmocka_unit_test_setup_teardown(test_roots_of_other_runs, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_member_inside_an_exec, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_an_empty_environment, setup, teardown),
         cmocka_unit_test_setup_teardown(test_threads, setup, teardown),
         cmocka_unit_test_setup_teardown(test_respawning_tree, setup, teardown),
         cmocka_unit_test_setup_teardown(test_zombies_are_not_members, setup, teardown),

@@ -120,7 +120,7 @@ static void test_more_descriptors_than_a_packet(void **state)
     assert_int_equal(m.nfds + more.nfds, KW_FD_COUNT - 1);
     assert_int_equal(m.pid, more.pid);
     assert_int_equal(m.flags, more.flags);
-    assert_int_equal(more.kinds[more.nfds - 1], KW_FD_LOCK);
+    assert_int_equal(more.kinds[more.nfds - 1], KW_FD_COUNT - 1);
     kw_close_fds(&m);
     kw_close_fds(&more);
     rig_snapshot_end(r);

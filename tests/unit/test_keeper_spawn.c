@@ -209,25 +209,6 @@ static void expect_status(pid_t pid, const char *key, const char *want)
     assert_string_equal(got, want);
 }
 
-static void expect_fds(pid_t pid, int highest)
-{
-    char path[64];
-    struct dirent *e;
-    DIR *d;
-    int n = 0;
-
-    snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
-    d = opendir(path);
-    assert_non_null(d);
-    while ((e = readdir(d)))
-        if (e->d_name[0] != '.') {
-            assert_true(atoi(e->d_name) <= highest);
-            n++;
-        }
-    closedir(d);
-    assert_int_equal(n, highest + 1);
-}
-
 static struct kw_msg run_spec(struct rig *r, uint64_t token, uint32_t flags, uid_t uid,
                               const struct spawn_spec *s)
 {
