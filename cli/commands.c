@@ -345,9 +345,12 @@ const struct command commands[] = {
     {
         .name = "resurrect",
         .summary = "bring the saved list back",
-        .usage = "",
-        .help = "Apps that are in the list are left as they are.",
-        .examples = {{"pm resurrect", ""}},
+        .usage = "[dump]",
+        .help = "Apps that are in the list are left as they are. When nothing was saved here, a list that PM2\n"
+                "has saved is taken: dump.pm2, else dump.pm2.bak, in PM_HOME, PM2_HOME or ~/.pm2. The file\n"
+                "of another one may be named. It is only read.",
+        .examples = {{"pm resurrect", ""}, {"pm resurrect ~/.pm2/dump.pm2", "what PM2 has saved"}},
+        .max_words = 1,
         .daemon = DAEMON_AUTOSTART,
         .run = cmd_resurrect,
     },

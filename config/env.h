@@ -23,6 +23,9 @@ bool env_is_callers_own(const char *name, size_t len);
 /* Puts a mapping of a config file over the environment. Structured values become JSON text, null removes. */
 void env_apply_tree(char ***env, const struct tree_node *map, struct diag *d);
 
+/* The same with one entry of such a mapping. */
+void env_apply_one(char ***env, const struct tree_node *entry, struct diag *d);
+
 /*
  * Puts the NAME=value lines of a file's text over the environment: blank lines and # comments are skipped,
  * `export ` before a name and quotes around a value are taken off. 0, or -EINVAL with "line N: ..." as

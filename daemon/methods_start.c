@@ -3,7 +3,6 @@
 
 #include "common/err.h"
 #include "common/mem.h"
-#include "config/env.h"
 #include "daemon/bringup.h"
 #include "daemon/methods.h"
 
@@ -73,23 +72,6 @@ static void start_new(struct engine *e, struct bringup *b, struct app_spec *take
     }
 }
 
-/* The app's own variables over the base of the connection; null removes one. */
-static int complete_env(struct rpc_request *r, json_t *app, struct err *err)
-{
-    const json_t *base = r->conn ? conn_env(r->conn) : NULL, *own = json_object_get(app, "env");
-    char **env = strv_dup(NULL);
-    int rc = 0;
-
-    if (base)
-        rc = env_merge_json(&env, base, err);
-    if (rc == 0 && own)
-        rc = env_merge_json(&env, own, err);
-    if (rc == 0)
-        json_object_set_new(app, "env", env_to_json(env));
-    strv_free(env);
-    return rc;
-}
-
 /* All or nothing: NULL and an answered request when one is not valid. */
 static struct app_spec **read_specs(struct rpc_request *r, const json_t *apps)
 {
@@ -99,7 +81,7 @@ static struct app_spec **read_specs(struct rpc_request *r, const json_t *apps)
     json_t *app;
 
     json_array_foreach (apps, i, app) {
-        if (complete_env(r, app, &err) == 0)
+        if (method_complete_env(r, app, &err) == 0)
             specs[i] = app_spec_from_json(app, &err);
         if (specs[i])
             continue;

@@ -180,7 +180,7 @@ class Persistence(harness.PmTest):
         self.begin()
         with self.assertRaises(RpcError) as e:
             self.call("resurrect")
-        self.assertEqual(e.exception.code, -32010)
+        self.assertEqual(e.exception.code, -32011)
         self.home.start_apps(self.apps("a", "b") + self.apps("c", instances=2, namespace="other"))
         self.call("process.stop", selectors=["b"])
         self.call("save")
