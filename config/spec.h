@@ -91,4 +91,10 @@ void env_filter(char **env, char *const *items);
 /* Is this a name whose value is not shown (KEY, TOKEN, SECRET, PASSWORD, ...)? */
 bool env_name_is_secret(const char *name);
 
+/*
+ * What is shown instead of the value: stars for that of such a name, the URLs in any other without their
+ * passwords. On the heap; NULL when the value may be shown as it is.
+ */
+char *env_mask(const char *name, const char *value);
+
 #endif

@@ -15,7 +15,7 @@ PY = "import sys, time\nprint('up', *sys.argv[1:])\nwhile True:\n    time.sleep(
 
 
 def environment(pid):
-    return dict(entry.split("=", 1) for entry in proc_environ(pid))
+    return dict(entry.decode().split("=", 1) for entry in proc_environ(pid))
 
 
 @unittest.skipUnless(shutil.which("node"), "needs node")
@@ -147,7 +147,7 @@ class Pm2Dump(PmTest):
 
     def test_a_program_that_is_gone(self):
         records = self.sample()
-        os.unlink(self.home.work + "/apps/web.js")
+        records[0]["exec_interpreter"] = "/nowhere/node"
         self.put(records)
         result = self.home.fails(1, "resurrect")
         self.assertIn("web (id 0) was not", result.err)
