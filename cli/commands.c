@@ -336,7 +336,7 @@ const struct command commands[] = {
         .summary = "store the list for later",
         .usage = "",
         .help = "What is to run comes back by itself after a reboot; a saved list is a copy of how it is\n"
-                "now, which pm resurrect brings back.",
+                "now, which pm resurrect brings back. An empty list is not saved: a warning, exit code 0.",
         .examples = {{"pm save", ""}, {"pm save --force", "also an empty list"}},
         .flags = save_flags,
         .daemon = DAEMON_RUNNING,

@@ -121,6 +121,7 @@ void env_apply_one(char ***env, const struct tree_node *n, struct diag *d)
         diag_error(d, n->key_line, n->key_col, "the name of a variable %s", e.msg);
     } else if (n->kind == TREE_NULL) {
         env_unset(*env, n->key);
+        strv_push(env, xstrdup(n->key));
     } else if (tree_is_scalar(n)) {
         env_set(env, n->key, n->text);
     } else {
@@ -225,13 +226,10 @@ json_t *env_to_json(char *const *env)
     json_t *object = json_object();
 
     for (; env && *env; env++) {
-        const char *equals = strchr(*env, '=');
+        size_t len = strcspn(*env, "=");
+        _cleanup_free_ char *name = xstrndup(*env, len);
 
-        if (equals) {
-            _cleanup_free_ char *name = xstrndup(*env, (size_t)(equals - *env));
-
-            json_object_set_new(object, name, text_to_json(equals + 1));
-        }
+        json_object_set_new(object, name, (*env)[len] ? text_to_json(*env + len + 1) : json_null());
     }
     return object;
 }

@@ -52,6 +52,6 @@ void pm2_env_apply(char ***env, const struct tree_node *map, const char *app, st
     bool nested = tree_get(map, "pm_id") || tree_get(map, "pm_exec_path");
 
     for (const struct tree_node *n = map->first; n; n = n->next)
-        if (!is_pm2s(n, app, nested))
+        if (n->kind != TREE_NULL && !is_pm2s(n, app, nested))
             env_apply_one(env, n, d);
 }

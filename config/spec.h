@@ -29,7 +29,8 @@ struct app_spec {
     char **interpreter_args;
     int64_t instances; /* >= 1 once resolved */
     char *exec_mode;   /* "fork" or "cluster" */
-    char **env; /* "NAME=value", the whole environment of the app: caller's, env_file, env, env_<name> */
+    char **env; /* "NAME=value", the whole environment of the app: caller's, env_file, env, env_<name>. From a
+                   file also "NAME", null in the wire form: not even what is stored of a known app */
 
     bool autostart;
     bool autorestart;

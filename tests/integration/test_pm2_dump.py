@@ -15,7 +15,7 @@ PY = "import sys, time\nprint('up', *sys.argv[1:])\nwhile True:\n    time.sleep(
 
 
 def environment(pid):
-    return dict(entry.decode().split("=", 1) for entry in proc_environ(pid))
+    return dict(entry.decode().split("=", 1) for entry in proc_environ(pid) if entry)
 
 
 @unittest.skipUnless(shutil.which("node"), "needs node")
