@@ -346,9 +346,10 @@ const struct command commands[] = {
         .name = "resurrect",
         .summary = "bring the saved list back",
         .usage = "[dump]",
-        .help = "Apps that are in the list are left as they are. When nothing was saved here, a list that PM2\n"
-                "has saved is taken: dump.pm2, else dump.pm2.bak, in PM_HOME, PM2_HOME or ~/.pm2. The file\n"
-                "of another one may be named. It is only read.",
+        .help =
+            "Apps that are in the list are left as they are. When nothing was saved here, a list that PM2\n"
+            "has saved is taken: dump.pm2, else dump.pm2.bak, in PM_HOME, PM2_HOME or ~/.pm2. The file\n"
+            "of another one may be named. It is only read.",
         .examples = {{"pm resurrect", ""}, {"pm resurrect ~/.pm2/dump.pm2", "what PM2 has saved"}},
         .max_words = 1,
         .daemon = DAEMON_AUTOSTART,
@@ -443,7 +444,9 @@ const struct command commands[] = {
         .aliases = {"updatePM2"},
         .summary = "go over to the installed version of pm",
         .usage = "",
-        .help = "The daemon's engine is replaced by that of the installed program. No process is touched.",
+        .help = "The daemon, keeper and engine, becomes the installed program. No process is touched. If "
+                "that does not\n"
+                "start, the one before goes on, and the reason is printed.",
         .examples = {{"pm update", ""}},
         .daemon = DAEMON_RUNNING,
         .run = cmd_update,

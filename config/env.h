@@ -34,7 +34,8 @@ void env_apply_one(char ***env, const struct tree_node *entry, struct diag *d);
  */
 int env_apply_file_text(char ***env, const char *text, size_t len, struct err *e);
 
-/* As an object of strings, in order; null for a name without a value. Names that are not UTF-8 are left out: JSON has no form for them. */
+/* As an object of strings, in order; null for a name without a value. Names that are not UTF-8 are left out:
+ * JSON has no form for them. */
 json_t *env_to_json(char *const *env);
 
 /*

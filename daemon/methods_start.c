@@ -82,7 +82,7 @@ static void start_known(struct engine *e, struct bringup *b, struct app *a, stru
     engine_save_app(e, a);
 }
 
-static void start_new(struct engine *e, struct bringup *b, struct app_spec *take_spec)
+static struct app *start_new(struct engine *e, struct bringup *b, struct app_spec *take_spec)
 {
     struct app *a = bringup_app(e, take_spec);
     uint32_t *numbers = bringup_instances(e, a->spec->name, (size_t)a->spec->instances);
@@ -96,6 +96,7 @@ static void start_new(struct engine *e, struct bringup *b, struct app_spec *take
             outcome_process(bringup_outcome(b), p, NULL);
     }
     free(numbers);
+    return a;
 }
 
 /* All or nothing: NULL and an answered request when one is not valid. */
@@ -130,6 +131,7 @@ void method_start(void *engine, struct rpc_request *r)
     bool restart = json_is_true(json_object_get(r->params, "restart"));
     json_t *wait = json_object_get(r->params, "wait"), *apps = json_object_get(r->params, "apps");
     struct wanted *wanted = read_specs(r, apps);
+    uint64_t first_new = UINT64_MAX;
     struct bringup *b;
 
     if (!wanted)
@@ -138,13 +140,19 @@ void method_start(void *engine, struct rpc_request *r)
     for (size_t i = 0; i < json_array_size(apps); i++) {
         struct app *known = force ? NULL : find_app(e, wanted[i].spec);
 
-        if (known && restart)
+        /* Named twice in one request: the second one counts, whatever the first one has begun. */
+        bool twice = known && known->id >= first_new;
+
+        if (known && restart && !twice)
             merge_env(r, known, &wanted[i]);
         if (known)
-            start_known(e, b, known, wanted[i].spec, restart);
+            start_known(e, b, known, wanted[i].spec, restart || twice);
+        else if (first_new == UINT64_MAX)
+            first_new = start_new(e, b, wanted[i].spec)->id;
         else
             start_new(e, b, wanted[i].spec);
         json_decref(wanted[i].env);
+        bringup_some(b); /* the keeper starts these while the next app is made ready */
     }
     free(wanted);
     bringup_go(b);
