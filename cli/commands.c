@@ -12,6 +12,7 @@
 const struct command commands[] = {
     {
         .name = "start",
+        .topic = "Start and stop",
         .summary = "start an app, the apps of a config file, or one that is known",
         .usage = "<script|command|config|name|id>... [-- ARGS]",
         .help = "A word is, in this order: a config file (.yaml, .yml, .json, .config.js), - for one on\n"
@@ -173,6 +174,7 @@ const struct command commands[] = {
     },
     {
         .name = "list",
+        .topic = "Look",
         .aliases = {"ls", "l", "ps", "status"},
         .summary = "all processes as a table",
         .usage = "",
@@ -269,6 +271,7 @@ const struct command commands[] = {
     },
     {
         .name = "logs",
+        .topic = "Logs and input",
         .aliases = {"log"},
         .summary = "the last lines, and then those that come",
         .usage = "[all|name|id|namespace|/regex/]...",
@@ -332,6 +335,7 @@ const struct command commands[] = {
     },
     {
         .name = "save",
+        .topic = "Keep the list",
         .aliases = {"dump"},
         .summary = "store the list for later",
         .usage = "",
@@ -362,6 +366,7 @@ const struct command commands[] = {
     },
     {
         .name = "set",
+        .topic = "Settings of your own",
         .summary = "keep a value under a key",
         .usage = "[key value]",
         .help = "a.b and a:b are the same key. Without words: all values.",
@@ -428,6 +433,7 @@ const struct command commands[] = {
     },
     {
         .name = "ping",
+        .topic = "The daemon",
         .summary = "does the daemon answer?",
         .usage = "",
         .help = "Prints { msg: 'pong' }. Exits with 1 when no daemon runs.",
@@ -456,6 +462,7 @@ const struct command commands[] = {
     },
     {
         .name = "report",
+        .topic = "Help",
         .summary = "versions, limits and state, for who is to help",
         .usage = "",
         .help = "",
