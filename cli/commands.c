@@ -23,7 +23,7 @@ const struct command commands[] = {
                 "\n"
                 "It returns when every process has been online for 100 ms (with --wait-ready: has said\n"
                 "that it is ready), or has failed: then it says why, and exits with 1. Times are in ms,\n"
-                "or with a unit: 500ms, 3s, 2m. Starts the daemon when none runs.",
+                "or with a unit: 500ms, 3s, 2m.",
         .examples = {{"pm start app.js --name api -i 2", "two processes of a Node program"},
                      {"pm start worker.py -- --queue mail", "with arguments for the script"},
                      {"pm start \"npm run serve\" --name web", "a command line"},
@@ -436,7 +436,7 @@ const struct command commands[] = {
         .topic = "The daemon",
         .summary = "does the daemon answer?",
         .usage = "",
-        .help = "Prints { msg: 'pong' }. Exits with 1 when no daemon runs.",
+        .help = "Prints { msg: 'pong' }.",
         .examples = {{"pm ping", ""}},
         .daemon = DAEMON_RUNNING,
         .run = cmd_ping,

@@ -68,6 +68,9 @@ extern const struct command commands[];
 extern const size_t n_commands;
 extern const struct flag global_flags[]; /* ends at a NULL name */
 
+/* What the command does when no daemon runs: a sentence. */
+const char *command_without_daemon(const struct command *c);
+
 const struct command *command_find(const char *word); /* by name or alias; NULL */
 
 /* By long name or alias (letter 0), or by letter (name NULL), among the command's flags and the global ones.

@@ -151,6 +151,7 @@ static void command_help(const struct out *o, struct buf *b, const struct comman
     }
     if (*c->help)
         paragraph(o, b, c->help);
+    paragraph(o, b, command_without_daemon(c));
     flag_entries(o, b, c->flags, "Options");
     idle_flags(o, b, c->flags);
     flag_entries(o, b, global_flags, "Options of every command");

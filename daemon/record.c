@@ -71,6 +71,8 @@ static void write_short(struct jsonw *w, struct process *p)
     jsonw_real1(w, runtime_of(p)->cpu_percent);
     jsonw_kuint(w, "memory", runtime_of(p)->memory_bytes);
     jsonw_kstr(w, "user", user_of(s));
+    if (s->disable_logs)
+        jsonw_kbool(w, "disable_logs", true);
     write_last_exit(w, p);
 }
 

@@ -118,13 +118,6 @@ static const struct command *first_with_flags(const struct command *c)
 /* `as` is the command under which its flags are told. */
 static void append_command(struct buf *out, const struct command *c, const struct command *as)
 {
-    static const char *const needs[] = {
-        [DAEMON_NONE] = "Never talks to the daemon.",
-        [DAEMON_OPTIONAL] = "Has an answer without a daemon, and never starts one.",
-        [DAEMON_RUNNING] = "Fails when no daemon runs, and never starts one.",
-        [DAEMON_AUTOSTART] = "Starts the daemon when none runs.",
-    };
-
     buf_printf(out, "\n### %s\n\n`pm %s%s%s`", c->name, c->name, *c->usage ? " " : "", c->usage);
     for (const char *const *alias = c->aliases; *alias; alias++)
         buf_printf(out, "%s`%s`", alias == c->aliases ? " (also " : ", ", *alias);
@@ -132,7 +125,7 @@ static void append_command(struct buf *out, const struct command *c, const struc
     md_text(out, c->summary);
     buf_puts(out, ".\n");
     append_help(out, c->help);
-    buf_printf(out, "\n%s\n", needs[c->daemon]);
+    buf_printf(out, "\n%s\n", command_without_daemon(c));
     append_examples(out, c->examples);
     if (c->flags && c != as) {
         buf_printf(out, "\nOptions: those of `%s`.\n", as->name);
