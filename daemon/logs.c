@@ -215,6 +215,7 @@ static void attach_stream(struct logs *l, const struct log_run *run, enum log_st
     s->pipe = pipe;
     s->spool = -1;
     s->disabled = run->disabled;
+    s->json = run->json;
     LIST_INSERT_HEAD(&l->runs[bucket(s->run)], s, by_run);
     if (spool >= 0 && !s->disabled)
         take_spool(s, spool);
