@@ -40,17 +40,13 @@ void bringup_add(struct bringup *b, const struct process *p, bool restart)
     b->v[b->n++] = (struct to_start){p->id, restart};
 }
 
-static void on_stored(void *arg, int rc, const char *msg)
+void bringup_some(struct bringup *b)
 {
-    struct bringup *b = arg;
-
-    (void)rc; /* the answer waits for a commit of its own and tells of the failure then */
-    (void)msg;
     for (size_t i = 0; i < b->n; i++) {
         struct process *p = supervisor_by_id(b->engine->sup, b->v[i].id);
 
         if (!p)
-            continue; /* deleted by another client meanwhile */
+            continue;
         if (b->wait)
             outcome_expect(b->outcome);
         (b->v[i].restart ? supervisor_restart : supervisor_start)(
@@ -58,15 +54,16 @@ static void on_stored(void *arg, int rc, const char *msg)
         if (!b->wait)
             outcome_process(b->outcome, p, NULL);
     }
-    outcome_close(b->outcome);
-    free(b->by);
-    free(b->v);
-    free(b);
+    b->n = 0;
 }
 
 void bringup_go(struct bringup *b)
 {
-    store_commit(b->engine->store, on_stored, b);
+    bringup_some(b);
+    outcome_close(b->outcome);
+    free(b->by);
+    free(b->v);
+    free(b);
 }
 
 static bool app_id_is_taken(struct engine *e, uint64_t id)

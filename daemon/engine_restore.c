@@ -130,8 +130,7 @@ void restore_message(struct engine *e, struct kw_msg *m)
         finish_if_complete(e);
         break;
     case KW_WELCOME:
-        e->keeper_pid = m->pid;
-        e->keeper_welcomed = true;
+        engine_keeper_welcome(e, m);
         break;
     default:
         break;
