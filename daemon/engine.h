@@ -147,6 +147,14 @@ void restore_image(struct engine *e, const struct store_image *image);
 
 void restore_fill(struct process *p, const struct store_process *row);
 
+/*
+ * engine_strays.c: ends what an earlier daemon started and nobody knows of, before any life cycle goes on.
+ * `held`: the runs that the keeper knows, ascending. `last_run`: the highest of state.db. `damaged`: state.db
+ * is an old one, or none, and tells little about what should not run. `done` comes from the loop.
+ */
+void engine_end_strays(struct engine *e, const uint64_t *held, size_t n_held, uint64_t last_run, bool damaged,
+                       void (*done)(struct engine *e));
+
 /* engine.c: the state is together, clients may come */
 void engine_ready(struct engine *e);
 
