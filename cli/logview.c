@@ -1,6 +1,7 @@
 #include "cli/logview.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,20 +106,29 @@ int logview_resume(struct logview *v)
     return code;
 }
 
+/* Until something comes from the daemon, or the user interrupts. */
+static void wait_for_more(const struct logview *v)
+{
+    struct pollfd p[2] = {{.fd = v->c->rpc.fd, .events = POLLIN}, {.fd = interrupt_fd(), .events = POLLIN}};
+
+    poll(p, 2, -1);
+}
+
 int logview_follow(struct logview *v)
 {
     while (!interrupted()) {
         struct err e = {0};
         json_t *msg = NULL;
-        int rc;
+        int rc = rpc_next(&v->c->rpc, 0, &msg, &e);
 
-        /* Before waiting, not after each line: a flood is written in large pieces. */
-        if (out_finish(&v->c->out) != 0)
-            return EXIT_FAILED;
-        rc = rpc_next(&v->c->rpc, -1, &msg, &e);
         if (rc == 0) {
             logview_show(v, msg);
             json_decref(msg);
+        } else if (rc == -ETIMEDOUT) {
+            /* Before waiting, not after each line: a flood is written in large pieces. */
+            if (out_finish(&v->c->out) != 0)
+                return EXIT_FAILED;
+            wait_for_more(v);
         } else if (rc != -EINTR && !interrupted()) {
             int code = logview_resume(v);
 
