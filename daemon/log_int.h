@@ -54,6 +54,7 @@ struct log_stream {
     int64_t uid, gid;
     bool disabled;
     bool json;            /* each line of the files is one object */
+    bool lent;            /* the descriptors are the caller's: see struct log_run */
     bool handed;          /* the spool was there before this engine */
     int spool;            /* -1 when disabled */
     uint64_t attached_at; /* monotonic ms */
@@ -63,7 +64,7 @@ struct log_stream {
     /* loop */
     LIST_ENTRY(log_stream) by_run;
     TAILQ_ENTRY(log_stream) by_pause;
-    int pipe; /* -1 once closed */
+    int pipe; /* -1 once closed, or given back */
     uv_poll_t poll;
     bool poll_open; /* the handle is not closed yet */
     TAILQ_ENTRY(log_stream) by_rest;
@@ -236,10 +237,11 @@ void log_count_drop(struct logs *l, uint32_t process, uint64_t lines);
 
 /* log_intake.c: the loop's side of a stream */
 void log_intake_start(struct log_stream *s);
-void log_intake_take(struct log_stream *s); /* moves what is in the pipe, also over the bound */
-void log_intake_end(struct log_stream *s);  /* closes the pipe; the stream is final */
-void log_intake_resume(struct logs *l);     /* polls pipes again whose spool has room */
-void log_intake_stop(struct log_stream *s); /* closes the handle only */
+void log_intake_take(struct log_stream *s);  /* moves what is in the pipe, also over the bound */
+void log_intake_end(struct log_stream *s);   /* closes the pipe; the stream is final */
+void log_intake_resume(struct logs *l);      /* polls pipes again whose spool has room */
+void log_intake_stop(struct log_stream *s);  /* closes the handle only */
+void log_intake_close(struct log_stream *s); /* closes the pipe, or leaves it to whom it belongs */
 
 /* logs.c */
 void log_stream_free(struct log_stream *s);
