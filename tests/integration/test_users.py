@@ -87,7 +87,7 @@ class Hanging(PmTest):
     def test_a_new_engine_asks_again(self):
         me = pwd.getpwuid(os.geteuid()).pw_name
         command = self.begin(app("a", uid=me))
-        self.home.start("quick", ["/bin/sleep", "1000"], "--interpreter", "none")  # its answer says that both are stored
+        self.home.wait_stored("a")
         self.home.replace_engine()
         self.home.finish(command)
         self.assertEqual(self.home.status("a"), "launching")
