@@ -19,8 +19,9 @@ struct tally {
     uint64_t boundary;     /* after the last newline; 0 = none */
 };
 
+/* `counted`: the bytes begin inside a line that was counted when its beginning was dropped. */
 static void count_lines(struct log_writer *w, const struct log_stream *s, uint64_t from, uint64_t upto,
-                        struct tally *t)
+                        bool counted, struct tally *t)
 {
     while (from < upto) {
         size_t want = upto - from < LOG_CHUNK ? (size_t)(upto - from) : LOG_CHUNK;
@@ -31,9 +32,10 @@ static void count_lines(struct log_writer *w, const struct log_stream *s, uint64
             return;
         while (p < end && (p = memchr(p, '\n', (size_t)(end - p)))) {
             p++;
-            t->lines++;
             t->boundary = from + (uint64_t)(p - w->chunk);
-            t->fresh += t->boundary > s->dropped_upto;
+            t->lines += !counted;
+            t->fresh += !counted && t->boundary > s->dropped_upto;
+            counted = false;
         }
         from += (uint64_t)n;
     }
@@ -41,24 +43,27 @@ static void count_lines(struct log_writer *w, const struct log_stream *s, uint64
 
 void log_drop(struct log_writer *w, struct log_stream *s, struct log_sink *k, uint64_t avail, bool last)
 {
+    bool counted = k->cut_at && k->cut_at == k->pos;
     struct tally t = {0};
     uint64_t upto;
 
     if (k->pos >= avail)
         return;
-    count_lines(w, s, k->pos, avail, &t);
+    count_lines(w, s, k->pos, avail, counted, &t);
+    if (!last && !t.boundary && avail - k->pos <= LOG_LINE_MAX)
+        return; /* its end will come: half of it would be counted as dropped, and the rest kept */
     upto = t.boundary;
+    k->mid = false;
     if (last || !t.boundary) {
         /* The unfinished line at the end goes too; in a line without end there is no better place. */
-        if (t.boundary < avail && !(k->mid && !t.boundary)) {
+        if (t.boundary < avail && !(counted && !t.boundary)) {
             t.lines++;
             t.fresh += avail > s->dropped_upto;
         }
         k->mid = !last && t.boundary != avail;
         upto = avail;
-    } else {
-        k->mid = false;
     }
+    k->cut_at = k->mid ? upto : 0;
     k->drop_lines += t.lines;
     k->drop_bytes += upto - k->pos;
     k->pos = k->base = upto;
@@ -82,7 +87,9 @@ void log_drop_check(struct log_writer *w, struct log_stream *s)
 
     for (unsigned i = 0; s->placed && i < s->n_sinks; i++) {
         struct log_sink *k = &s->sinks[i];
-        bool failing = k->file ? k->file->failing : w->db_failing;
+        /* Rows in an open transaction may still be committed, or have to be fed again: what comes behind them
+         * is not dropped before that is known. */
+        bool failing = k->file ? k->file->failing : w->db_failing && !w->in_txn;
         bool over = stuck_for(s->ended_at, now, k->file ? LOG_BLOCK_MS : LOG_ENDED_MS);
 
         if (!failing || k->abandoned)

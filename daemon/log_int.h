@@ -42,6 +42,7 @@ struct log_sink {
     bool told;                       /* rows: the line about dropped ones is in the open transaction */
     bool abandoned;                  /* the stream ended, and this will get nothing more */
     uint64_t drop_lines, drop_bytes; /* dropped at `pos`, not yet told */
+    uint64_t cut_at;                 /* dropping stopped here, inside a line, which is counted */
 };
 
 /* Grouped by who may touch what, not packed. NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding) */

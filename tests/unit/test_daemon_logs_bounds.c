@@ -22,42 +22,57 @@ static unsigned count_fds(void)
     return n;
 }
 
-/* A spool never holds more than its bound, whatever the app writes and however stuck a file is. */
-static void test_block_then_drop(void **state)
+/* Lines of 100 bytes, at most `block` bytes a write, until the pipe stays full. Bytes written. */
+static uint64_t fill_spool(struct path *p, int fd, size_t block)
+{
+    char text[8200];
+    uint64_t bytes = 0, end = clock_mono_ms() + 1500;
+
+    for (size_t i = 0; i < sizeof text; i++)
+        text[i] = i % 100 == 99 ? '\n' : 'z';
+    while (clock_mono_ms() < end) {
+        ssize_t n;
+
+        while ((n = write(fd, text + bytes % 100, block)) > 0)
+            bytes += (uint64_t)n;
+        uv_run(&p->loop, UV_RUN_NOWAIT);
+    }
+    return bytes;
+}
+
+/*
+ * A spool never holds more than its bound, whatever the app writes and however stuck a file is. `asleep`: the
+ * loop takes nothing from the pipe while the writer looks several times what it has to drop.
+ */
+static void block_then_drop(size_t block, bool asleep)
 {
     struct path p;
     int out[2];
-    char line[101];
-    uint64_t lines = 0, end;
+    uint64_t bytes, lines, end;
     unsigned long long dropped = 0;
 
-    (void)state;
     path_open(&p);
     char *folder = path_file(&p, "gone"), *f = path_file(&p, "gone/o.log");
     struct log_run run = path_run(&p, 4, &f, NULL);
 
     /* A plain file where the folder should be: the log file cannot be made until it is removed. */
     close(open(folder, O_CREAT | O_WRONLY, 0600));
-    memset(line, 'z', 99);
-    strcpy(line + 99, "\n");
     path_pipe(out);
     fcntl(out[1], F_SETFL, O_NONBLOCK);
     logs_attach(p.logs, &run, out[0], -1, -1, -1);
-    end = clock_mono_ms() + 1500;
-    while (clock_mono_ms() < end) {
-        while (write(out[1], line, 100) == 100)
-            lines++;
-        uv_run(&p.loop, UV_RUN_NOWAIT);
-    }
-    assert_in_range(lines * 100, 4u << 20, (4u << 20) + (2u << 20) + 65536);
+    bytes = fill_spool(&p, out[1], block);
+    lines = (bytes + 99) / 100;
+    assert_in_range(bytes, 4u << 20, (4u << 20) + (2u << 20) + 65536);
     assert_int_equal(logs_dropped(p.logs, 4), 0);
     end = clock_mono_ms() + 10000;
+    for (int i = 0; asleep && (logs_dropped(p.logs, 4) == 0 || i < 12) && clock_mono_ms() < end;)
+        i += (usleep(100000), logs_dropped(p.logs, 4) > 0);
     while (logs_dropped(p.logs, 4) == 0 && clock_mono_ms() < end)
         path_run_ms(&p, 10);
     assert_true(logs_dropped(p.logs, 4) > 0);
     assert_int_equal(unlink(folder), 0);
     path_run_ms(&p, 1200);
-    put(out[1], "end\n");
+    put(out[1], bytes % 100 ? "rest\nend\n" : "end\n");
     close(out[1]);
     path_until_done(&p, 1);
 
@@ -74,6 +89,18 @@ static void test_block_then_drop(void **state)
     free(text), free(folder), free(f);
     path_close(&p);
     path_remove(p.dir);
+}
+
+static void test_block_then_drop(void **state)
+{
+    (void)state;
+    block_then_drop(100, false);
+}
+
+static void test_drop_beside_half_a_line(void **state)
+{
+    (void)state;
+    block_then_drop(8037, true);
 }
 
 /* Many short runs at once: every byte is there, and nothing is left of them. */
@@ -170,6 +197,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_block_then_drop),
+        cmocka_unit_test(test_drop_beside_half_a_line),
         cmocka_unit_test(test_many_short_runs),
         cmocka_unit_test(test_no_newline),
     };
