@@ -53,10 +53,8 @@ static void start_known(struct engine *e, struct bringup *b, struct app *a, stru
         bringup_add(b, p, restart && is_up(p));
         n++;
     }
-    app_spec_free(a->spec);
-    a->spec = take_spec;
-    a->spec->instances = n; /* how many there are is changed by scaling, not by starting again */
-    engine_save_app(e, a);
+    take_spec->instances = n; /* how many there are is changed by scaling, not by starting again */
+    engine_set_spec(e, a, take_spec);
 }
 
 static void start_new(struct engine *e, struct bringup *b, struct app_spec *take_spec)

@@ -50,7 +50,8 @@ struct process {
     enum lc_reason reason; /* why it is in this state, or what the pending stop is for */
     bool fresh;            /* the current run is the first since a user's start or restart */
     bool delete_when_down;
-    char *by; /* who asked for the pending change; heap, may be NULL */
+    char *by;        /* who asked for the pending change; heap, may be NULL */
+    uint32_t orders; /* how many commands it was given; tells whether one came in between */
 
     struct lc_counters counters;
     uint64_t created_ms; /* wall clock of creation or last manual restart */

@@ -72,8 +72,10 @@ static void start(struct proc *pr, const char *by, waiter_cb cb, void *arg)
 void supervisor_start(struct supervisor *s, struct process *p, const char *by, waiter_cb cb, void *arg)
 {
     sup_enter(s);
-    if (!refuse_deleted(proc_of(p), cb, arg))
+    if (!refuse_deleted(proc_of(p), cb, arg)) {
+        p->orders++;
         start(proc_of(p), by, cb, arg);
+    }
     sup_leave(s);
 }
 
@@ -96,8 +98,10 @@ static void restart(struct proc *pr, const char *by, waiter_cb cb, void *arg)
 void supervisor_restart(struct supervisor *s, struct process *p, const char *by, waiter_cb cb, void *arg)
 {
     sup_enter(s);
-    if (!refuse_deleted(proc_of(p), cb, arg))
+    if (!refuse_deleted(proc_of(p), cb, arg)) {
+        p->orders++;
         restart(proc_of(p), by, cb, arg);
+    }
     sup_leave(s);
 }
 
@@ -128,6 +132,7 @@ void supervisor_stop(struct supervisor *s, struct process *p, enum lc_reason why
     struct proc *pr = proc_of(p);
 
     sup_enter(s);
+    p->orders++;
     overtake(pr, WANT_UP, "stop", by);
     sup_wait(pr, WANT_DOWN, cb, arg);
     /* A delete that is under way stays one, also in its words. */
@@ -140,6 +145,7 @@ void supervisor_delete(struct supervisor *s, struct process *p, const char *by, 
     struct proc *pr = proc_of(p);
 
     sup_enter(s);
+    p->orders++;
     overtake(pr, WANT_UP, "delete", by);
     sup_wait(pr, WANT_GONE, cb, arg);
     p->delete_when_down = true;
