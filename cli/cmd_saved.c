@@ -1,8 +1,7 @@
 /* save, resurrect, cleardump: the list that a user has put aside. */
+#include "cli/action.h"
 #include "cli/autostart.h"
 #include "cli/jsonget.h"
-#include "cli/outcome.h"
-#include "cli/proclist.h"
 #include "cli/session.h"
 
 int cmd_save(struct cli *c, const struct args *a)
@@ -21,7 +20,9 @@ int cmd_save(struct cli *c, const struct args *a)
     json_decref(list);
     if (code == EXIT_DONE)
         code = session_call(c, "save", json_pack("{s:b}", "force", force), &result);
-    if (code == EXIT_DONE) {
+    if (code == EXIT_DONE && args_has(a, "json")) {
+        out_json(result);
+    } else if (code == EXIT_DONE) {
         n = json_object_get(result, "saved") ? j_int(result, "saved") : j_int(result, "processes");
         out_say(&c->out, "saved %lld process%s; pm resurrect brings them back", n, n == 1 ? "" : "es");
     }
@@ -29,31 +30,35 @@ int cmd_save(struct cli *c, const struct args *a)
     return code;
 }
 
-int cmd_resurrect(struct cli *c, const struct args *a)
+/* What the answer says beside the outcomes. */
+static void print_rest(const struct cli *c, const json_t *result)
 {
-    json_t *result = NULL, *skipped;
-    unsigned failed;
+    json_t *skipped;
     size_t i;
-    int code;
 
-    (void)a;
-    if (!c->connected && autostart_connect(c) != SESSION_OK)
-        return EXIT_FAILED;
-    code = session_call(c, "resurrect", NULL, &result);
-    failed = outcome_print(c, result, "started");
     json_array_foreach (json_object_get(result, "skipped"), i, skipped)
         if (json_is_string(skipped))
             out_say(&c->out, "left %s as it is: it is in the list already", json_string_value(skipped));
+    if (json_array_size(json_object_get(result, "processes")) == 0)
+        out_note(&c->out, "nothing was missing from the list");
+}
+
+int cmd_resurrect(struct cli *c, const struct args *a)
+{
+    json_t *result = NULL;
+    struct action t;
+    int code;
+
+    if (!c->connected && autostart_connect(c) != SESSION_OK)
+        return EXIT_FAILED;
+    action_begin(&t, c, a);
+    code = action_call(&t, "resurrect", NULL, "started", &result);
     if (*j_text(result, "note"))
         out_note(&c->out, "%s", j_text(result, "note"));
-    if (code == EXIT_DONE && json_array_size(json_object_get(result, "processes")) == 0)
-        out_note(&c->out, "nothing was missing from the list");
+    if (result && code < EXIT_SIGNAL && !args_has(a, "json"))
+        print_rest(c, result);
     json_decref(result);
-    if (code != EXIT_DONE)
-        return code;
-    if (c->out.tty && !c->out.silent)
-        proclist_print(c);
-    return failed ? EXIT_FAILED : EXIT_DONE;
+    return action_end(&t, true, code);
 }
 
 int cmd_cleardump(struct cli *c, const struct args *a)

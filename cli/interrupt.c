@@ -7,21 +7,32 @@ static volatile sig_atomic_t seen;
 
 static void on_interrupt(int sig)
 {
-    (void)sig;
-    seen = 1;
+    seen = sig;
+}
+
+static void catch_signal(int sig)
+{
+    /* Without SA_RESTART, so that a wait returns; a second one ends the program whatever it is doing. */
+    struct sigaction sa = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND}, old;
+
+    sigemptyset(&sa.sa_mask);
+    /* What the caller ignores stays ignored: nohup, and jobs in the background of a script. */
+    if (sigaction(sig, NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+        sigaction(sig, &sa, NULL);
 }
 
 void interrupt_catch(void)
 {
-    /* Without SA_RESTART, so that a wait returns. */
-    struct sigaction sa = {.sa_handler = on_interrupt};
-
-    sigemptyset(&sa.sa_mask);
-    sigaction(SIGINT, &sa, NULL);
-    sigaction(SIGTERM, &sa, NULL);
+    catch_signal(SIGINT);
+    catch_signal(SIGTERM);
 }
 
 bool interrupted(void)
 {
     return seen != 0;
+}
+
+int interrupt_signal(void)
+{
+    return seen;
 }

@@ -8,5 +8,6 @@
 void interrupt_catch(void);
 
 bool interrupted(void);
+int interrupt_signal(void); /* which one; 0 = none */
 
 #endif

@@ -124,6 +124,12 @@ void out_data(const struct buf *b)
         fwrite(b->data, 1, b->len, stdout);
 }
 
+void out_json(const json_t *j)
+{
+    json_dumpf(j, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
+    putchar('\n');
+}
+
 void out_table(const struct out *o, const struct table *t)
 {
     struct table_style style = {.box = o->tty, .utf8 = out_utf8(o), .color = o->color, .width = o->width};

@@ -2,6 +2,7 @@
 #ifndef PM_CLI_OUT_H
 #define PM_CLI_OUT_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -43,6 +44,7 @@ bool out_utf8(const struct out *o); /* line-drawing characters may be used */
 void out_measure(struct out *o);    /* looks at the width of the terminal again */
 
 void out_data(const struct buf *b); /* to stdout as it is */
+void out_json(const json_t *j);     /* indented, with a line break at the end */
 void out_table(const struct out *o, const struct table *t);
 
 /* Writes out what is buffered. 0, or 1 with a word on stderr when it could not be written (a full disk). */

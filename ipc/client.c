@@ -173,7 +173,7 @@ static int await_reply(struct rpc_client *c, uint64_t end, json_t **reply, struc
             *reply = j;
             return 0;
         }
-        if (!id && json_object_get(j, "method"))
+        if (!id && json_object_get(j, "method") && !(c->notify && c->notify(c->notify_arg, j)))
             keep_notification(c, j);
         else
             json_decref(j); /* the late answer to a call that timed out */
