@@ -57,7 +57,7 @@ struct outcome *bringup_outcome(struct bringup *b)
     return b->outcome;
 }
 
-void bringup_order(struct bringup *b, const struct process *p, enum work_kind kind)
+void bringup_order(struct bringup *b, struct process *p, enum work_kind kind)
 {
     if (b->wait) {
         outcome_expect(b->outcome);
@@ -68,7 +68,7 @@ void bringup_order(struct bringup *b, const struct process *p, enum work_kind ki
     work_add(b->work, p, kind);
 }
 
-void bringup_add(struct bringup *b, const struct process *p, bool restart)
+void bringup_add(struct bringup *b, struct process *p, bool restart)
 {
     bringup_order(b, p, restart ? WORK_RESTART : WORK_START);
 }

@@ -14,8 +14,8 @@ struct bringup;
 /* Takes the request. `wait`: it is answered when each process is settled; else when they are on their way. */
 struct bringup *bringup_new(struct engine *e, struct rpc_request *r, bool wait);
 struct outcome *bringup_outcome(struct bringup *b); /* for what does not have to come up */
-void bringup_add(struct bringup *b, const struct process *p, bool restart);
-void bringup_order(struct bringup *b, const struct process *p, enum work_kind kind);
+void bringup_add(struct bringup *b, struct process *p, bool restart);
+void bringup_order(struct bringup *b, struct process *p, enum work_kind kind);
 /* Waits for the commit of what was queued, carries all out, and answers. */
 void bringup_go(struct bringup *b);
 void bringup_go_now(struct bringup *b); /* without that wait: where nothing was made or changed */

@@ -62,7 +62,7 @@ static void start_new(struct engine *e, struct bringup *b, struct app_spec *take
     struct app *a = bringup_app(e, take_spec);
 
     for (int64_t i = 0; i < a->spec->instances; i++) {
-        const struct process *p = bringup_process(e, a, (uint32_t)i);
+        struct process *p = bringup_process(e, a, (uint32_t)i);
 
         if (a->spec->autostart)
             bringup_add(b, p, false);

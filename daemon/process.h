@@ -50,8 +50,11 @@ struct process {
     enum lc_reason reason; /* why it is in this state, or what the pending stop is for */
     bool fresh;            /* the current run is the first since a user's start or restart */
     bool delete_when_down;
-    char *by;        /* who asked for the pending change; heap, may be NULL */
-    uint32_t orders; /* how many commands it was given; tells whether one came in between */
+    char *by; /* who asked for the pending change; heap, may be NULL */
+
+    /* Of the latest command of a client, which may wait for its turn (work.c): its number and what it wants. */
+    uint32_t order;
+    bool order_up;
 
     struct lc_counters counters;
     uint64_t created_ms; /* wall clock of creation or last manual restart */

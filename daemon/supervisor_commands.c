@@ -72,10 +72,8 @@ static void start(struct proc *pr, const char *by, waiter_cb cb, void *arg)
 void supervisor_start(struct supervisor *s, struct process *p, const char *by, waiter_cb cb, void *arg)
 {
     sup_enter(s);
-    if (!refuse_deleted(proc_of(p), cb, arg)) {
-        p->orders++;
+    if (!refuse_deleted(proc_of(p), cb, arg))
         start(proc_of(p), by, cb, arg);
-    }
     sup_leave(s);
 }
 
@@ -98,10 +96,8 @@ static void restart(struct proc *pr, const char *by, waiter_cb cb, void *arg)
 void supervisor_restart(struct supervisor *s, struct process *p, const char *by, waiter_cb cb, void *arg)
 {
     sup_enter(s);
-    if (!refuse_deleted(proc_of(p), cb, arg)) {
-        p->orders++;
+    if (!refuse_deleted(proc_of(p), cb, arg))
         restart(proc_of(p), by, cb, arg);
-    }
     sup_leave(s);
 }
 
@@ -132,7 +128,6 @@ void supervisor_stop(struct supervisor *s, struct process *p, enum lc_reason why
     struct proc *pr = proc_of(p);
 
     sup_enter(s);
-    p->orders++;
     overtake(pr, WANT_UP, "stop", by);
     sup_wait(pr, WANT_DOWN, cb, arg);
     /* A delete that is under way stays one, also in its words. */
@@ -145,7 +140,6 @@ void supervisor_delete(struct supervisor *s, struct process *p, const char *by, 
     struct proc *pr = proc_of(p);
 
     sup_enter(s);
-    p->orders++;
     overtake(pr, WANT_UP, "delete", by);
     sup_wait(pr, WANT_GONE, cb, arg);
     p->delete_when_down = true;

@@ -9,9 +9,9 @@ struct item {
     struct work *work;
     enum work_kind kind;
     uint32_t id, instance;
-    uint64_t app; /* with it the id is sure: ids begin again when the list has become empty */
-    uint32_t orders;
-    char *name; /* for the report of one that is gone */
+    uint64_t app;   /* with it the id is sure: ids begin again when the list has become empty */
+    uint32_t order; /* its number among those given to the process */
+    char *name;     /* for the report of one that is gone */
     bool begun, counts;
 };
 
@@ -39,8 +39,15 @@ struct work *work_new(struct supervisor *s, const char *by, const struct work_cl
     return w;
 }
 
-void work_add(struct work *w, const struct process *p, enum work_kind kind)
+static bool wants_up(enum work_kind kind)
 {
+    return kind == WORK_START || kind == WORK_RESTART;
+}
+
+void work_add(struct work *w, struct process *p, enum work_kind kind)
+{
+    p->order++;
+    p->order_up = wants_up(kind);
     if (w->n == w->size) {
         w->size = w->size ? w->size * 2 : 8;
         w->v = xrealloc(w->v, w->size * sizeof(*w->v));
@@ -50,7 +57,7 @@ void work_add(struct work *w, const struct process *p, enum work_kind kind)
                                  .id = p->id,
                                  .instance = p->instance,
                                  .app = p->app->id,
-                                 .orders = p->orders,
+                                 .order = p->order,
                                  .name = xstrdup(p->app->spec->name)};
 }
 
@@ -104,13 +111,10 @@ static struct process *find(const struct item *it)
     return p && p->app->id == it->app ? p : NULL;
 }
 
+/* Has a client asked for the opposite since? The newest command wins, whoever's turn comes first. */
 static bool opposed(const struct item *it, const struct process *p)
 {
-    bool wants_up = it->kind == WORK_START || it->kind == WORK_RESTART;
-
-    if (p->orders == it->orders)
-        return false;
-    return wants_up ? p->desired == DESIRED_DOWN || p->delete_when_down : p->desired == DESIRED_UP;
+    return p->order != it->order && p->order_up != wants_up(it->kind);
 }
 
 /* Why the command is not given any more, or NULL. */

@@ -24,7 +24,7 @@ struct work_client {
 };
 
 struct work *work_new(struct supervisor *s, const char *by, const struct work_client *client);
-void work_add(struct work *w, const struct process *p, enum work_kind kind);
+void work_add(struct work *w, struct process *p, enum work_kind kind);
 size_t work_size(const struct work *w);
 
 /*
