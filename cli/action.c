@@ -29,7 +29,7 @@ void action_begin(struct action *t, struct cli *c, const struct args *a)
     t->progress = (struct progress){.what = *t->what ? t->what : "all"};
     if (args_has(a, "json"))
         t->list = json_array();
-    interrupt_catch();
+    c->out.data_only = t->list != NULL;
 }
 
 /* What the user said about how it is to be done. */
@@ -72,6 +72,7 @@ int action_call(struct action *t, const char *method, json_t *params, const char
 
     if (!params)
         params = json_object();
+    interrupt_catch();
     add_flags(t, method, params);
     t->progress.done = done ? done : "";
     t->c->progress = &t->progress;

@@ -49,13 +49,13 @@ int cmd_resurrect(struct cli *c, const struct args *a)
     struct action t;
     int code;
 
-    if (!c->connected && autostart_connect(c) != SESSION_OK)
-        return EXIT_FAILED;
     action_begin(&t, c, a);
+    if (!c->connected && autostart_connect(c) != SESSION_OK)
+        return action_end(&t, false, EXIT_FAILED);
     code = action_call(&t, "resurrect", NULL, "started", &result);
     if (*j_text(result, "note"))
-        out_note(&c->out, "%s", j_text(result, "note"));
-    if (result && code < EXIT_SIGNAL && !args_has(a, "json"))
+        out_warn(&c->out, "%s", j_text(result, "note"));
+    if (result && code < EXIT_SIGNAL)
         print_rest(c, result);
     json_decref(result);
     return action_end(&t, true, code);

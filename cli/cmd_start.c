@@ -254,9 +254,9 @@ static int carry_out(struct plan *p)
     struct action t;
     int code, other = EXIT_DONE;
 
-    if (!p->c->connected && autostart_connect(p->c) != SESSION_OK)
-        return EXIT_FAILED;
     action_begin(&t, p->c, p->args);
+    if (!p->c->connected && autostart_connect(p->c) != SESSION_OK)
+        return action_end(&t, false, EXIT_FAILED);
     code = restart_known(p, &t);
     if (p->apps.n && !action_interrupted(&t))
         other = appsend_start(&t, &p->apps, &how);
@@ -302,21 +302,23 @@ int cmd_restart(struct cli *c, const struct args *a)
 }
 
 /* No process can be replaced without a gap yet, and who relies on that must hear it. */
-static void note_reload(const struct cli *c)
+static void note_reload(const struct cli *c, const struct args *a)
 {
+    if (args_has(a, "json"))
+        return;
     out_note(&c->out,
              "this version reloads by a restart: each process is stopped before its successor starts");
 }
 
 int cmd_reload(struct cli *c, const struct args *a)
 {
-    note_reload(c);
+    note_reload(c, a);
     return run(c, a, PLAN_RESTART);
 }
 
 int cmd_start_or(struct cli *c, const struct args *a)
 {
     if (strcmp(a->command->name, "startOrRestart") != 0)
-        note_reload(c);
+        note_reload(c, a);
     return run(c, a, PLAN_START_OR);
 }

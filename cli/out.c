@@ -69,7 +69,7 @@ void out_say(const struct out *o, const char *fmt, ...)
 {
     va_list ap;
 
-    if (o->silent)
+    if (o->silent || o->data_only)
         return;
     va_start(ap, fmt);
     print(stdout, o->color, COLOR_GREEN, "[pm]", fmt, ap);
@@ -80,7 +80,7 @@ void out_note(const struct out *o, const char *fmt, ...)
 {
     va_list ap;
 
-    if (o->silent)
+    if (o->silent || o->data_only)
         return;
     va_start(ap, fmt);
     print(stderr, o->err_color, COLOR_GREEN, "[pm]", fmt, ap);

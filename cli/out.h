@@ -15,8 +15,9 @@ struct table;
 enum out_charset { OUT_BY_LOCALE, OUT_ASCII, OUT_UTF8 };
 
 struct out {
-    bool silent; /* no messages */
-    bool tty;    /* stdout is a terminal */
+    bool silent;    /* no messages */
+    bool data_only; /* --json of a command that does something: nothing of what was done, but warnings */
+    bool tty;       /* stdout is a terminal */
     enum out_charset charset;
     bool color;     /* stdout */
     bool err_color; /* stderr */

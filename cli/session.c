@@ -137,7 +137,7 @@ static int after_break(struct cli *c, int rc, const char *method, int breaks, co
     }
     if (rc == -EINTR) {
         if (id >= 0 && methods[id].mutates)
-            out_note(&c->out, "interrupted; the daemon goes on with it, pm list shows how far it is");
+            out_warn(&c->out, "interrupted; the daemon goes on with it, pm list shows how far it is");
         return EXIT_SIGNAL + interrupt_signal();
     }
     if (rc != -ECONNRESET && rc != -EPIPE)
