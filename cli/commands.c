@@ -448,7 +448,9 @@ const struct command commands[] = {
         .aliases = {"updatePM2"},
         .summary = "go over to the installed version of pm",
         .usage = "",
-        .help = "The daemon's engine is replaced by that of the installed program. No process is touched.",
+        .help = "The daemon, keeper and engine, becomes the installed program. No process is touched. If "
+                "that does not\n"
+                "start, the one before goes on, and the reason is printed.",
         .examples = {{"pm update", ""}},
         .daemon = DAEMON_RUNNING,
         .run = cmd_update,

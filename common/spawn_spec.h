@@ -15,6 +15,10 @@ struct err;
 #define SPAWN_SPEC_MAX   (4u * 1024 * 1024) /* bytes of one request */
 #define SPAWN_GROUPS_MAX 64
 
+/* Between its fork and its exec a child is named this (/proc/PID/comm) and the first 8 digits of the home's
+ * id, as PM_RUN_ID in its environment begins; that is not to be read in /proc before the exec. */
+#define SPAWN_UNBORN "pm+"
+
 #define SPAWN_SET_IDS      0x1u /* uid, gid and groups are to be set */
 #define SPAWN_NO_NEW_PRIVS 0x2u
 #define SPAWN_SET_UMASK    0x4u

@@ -85,7 +85,13 @@ static void answer_now(struct outcome *o, struct supervisor *s, const uint32_t *
     outcome_close(o);
 }
 
-void bringup_go_now(struct bringup *b)
+void bringup_some(struct bringup *b)
+{
+    if (b->parallel == 0)
+        work_some(b->work);
+}
+
+void bringup_go(struct bringup *b)
 {
     struct supervisor *s = b->engine->sup;
     struct outcome *o = b->outcome;
@@ -103,18 +109,6 @@ void bringup_go_now(struct bringup *b)
     work_go(b->work, b->parallel);
     answer_now(o, s, ids, n);
     free(ids);
-}
-
-static void on_stored(void *arg, int rc, const char *msg)
-{
-    (void)rc; /* the answer waits for a commit of its own and tells of the failure then */
-    (void)msg;
-    bringup_go_now(arg);
-}
-
-void bringup_go(struct bringup *b)
-{
-    store_commit(b->engine->store, on_stored, b);
 }
 
 static bool app_id_is_taken(struct engine *e, uint64_t id)

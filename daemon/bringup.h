@@ -1,7 +1,8 @@
 /*
  * What a request does to processes: which ones, how many at a time (its parameter "parallel", else as work.h
- * says), and its answer. Processes that are to come up wait until their rows are on disk, so that no child
- * ever runs that state.db does not know.
+ * says), and its answer. The disk is not waited for before they are started, only before the command is
+ * answered: the keeper has what each spawn is of, and a new engine ends a child that state.db does not know,
+ * because nobody was told of it.
  */
 #ifndef PM_DAEMON_BRINGUP_H
 #define PM_DAEMON_BRINGUP_H
@@ -16,9 +17,10 @@ struct bringup *bringup_new(struct engine *e, struct rpc_request *r, bool wait);
 struct outcome *bringup_outcome(struct bringup *b); /* for what does not have to come up */
 void bringup_add(struct bringup *b, struct process *p, bool restart);
 void bringup_order(struct bringup *b, struct process *p, enum work_kind kind);
-/* Waits for the commit of what was queued, carries all out, and answers. */
+/* Begins with those added since the last time that need not wait for a turn; more may follow. */
+void bringup_some(struct bringup *b);
+/* Carries out the rest, and answers after the commit of all that was queued. */
 void bringup_go(struct bringup *b);
-void bringup_go_now(struct bringup *b); /* without that wait: where nothing was made or changed */
 
 /* A new app without processes, and one more process for an app; both are queued for state.db. The mark that
  * pm kill left is taken off: from now on there is a list again. */

@@ -29,6 +29,7 @@ int engine_main(const char *home, int keeper_fd);
 
 struct restore;
 struct shutdown;
+struct update;
 
 struct engine {
     uv_loop_t loop;
@@ -38,7 +39,10 @@ struct engine {
 
     struct keeper_link *link; /* NULL while there is no keeper */
     int keeper_pid;
-    uint64_t foreign_below; /* runs before this one had another keeper: their orphans are under init */
+    uint64_t keeper_version; /* of its protocol, KW_VERSION */
+    char *keeper_trouble;    /* what went wrong with the last update, in its words; NULL: nothing */
+    unsigned keeper_tries;   /* keepers in a row that did not say their first word */
+    uint64_t foreign_below;  /* runs before this one had another keeper: their orphans are under init */
     struct keeper_attach *attach;
     struct holds holds; /* the descriptors of each run, as the keeper holds them */
 
@@ -60,7 +64,8 @@ struct engine {
     char *saved[2];       /* the list of the last pm save and the one before; NULL = none */
     json_t *settings;     /* of pm set: strings */
     bool forgotten;       /* pm kill emptied the list, and nothing was started since */
-    bool updating;        /* this engine ends so that a new one starts */
+    bool updating; /* the daemon becomes the installed program: nothing is changed until that is done */
+    struct update *update; /* while it is asked for */
 
     uv_timer_t beat;
     uv_signal_t sig_term, sig_int, sig_usr2;
@@ -116,6 +121,7 @@ void engine_reopen_logs(struct engine *e);
 void engine_keeper_message(struct engine *e, struct kw_msg *m);
 void engine_keeper_tick(struct engine *e); /* once a second: what could not be done before */
 void engine_keeper_lost(void *arg);
+void engine_keeper_welcome(struct engine *e, const struct kw_msg *m);
 void engine_keeper_asked(void *arg, int fd);
 
 /* engine_unanswered.c: spawns that a dead keeper had not answered */
@@ -142,6 +148,14 @@ void restore_image_failed(struct engine *e);
 void restore_image(struct engine *e, const struct store_image *image);
 
 void restore_fill(struct process *p, const struct store_process *row);
+
+/*
+ * engine_strays.c: ends what an earlier daemon started and nobody knows of, before any life cycle goes on.
+ * `held`: the runs that the keeper knows, ascending. `last_run`: the highest of state.db. `damaged`: state.db
+ * is an old one, or none, and tells little about what should not run. `done` comes from the loop.
+ */
+void engine_end_strays(struct engine *e, const uint64_t *held, size_t n_held, uint64_t last_run, bool damaged,
+                       void (*done)(struct engine *e));
 
 /* engine.c: the state is together, clients may come */
 void engine_ready(struct engine *e);

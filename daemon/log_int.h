@@ -53,8 +53,9 @@ struct log_stream {
     char *paths[2];
     int64_t uid, gid;
     bool disabled;
-    bool handed; /* the spool was there before this engine */
-    int spool;   /* -1 when disabled */
+    bool handed;          /* the spool was there before this engine */
+    int spool;            /* -1 when disabled */
+    uint64_t attached_at; /* monotonic ms */
     uint64_t spool_inode;
     uint64_t first, first_page; /* of the spool when it was handed in: log_spool_first() */
 
@@ -85,6 +86,8 @@ struct log_stream {
     STAILQ_ENTRY(log_stream) by_work;
     STAILQ_ENTRY(log_stream) by_dirty;
     STAILQ_ENTRY(log_stream) by_done;
+    TAILQ_ENTRY(log_stream) by_unopened;
+    uint64_t open_at; /* monotonic ms, while it is in that list; else 0 */
     bool in_work, dirty;
     bool finished;            /* on its way back to the loop */
     bool placed;              /* the sinks' positions are known */
@@ -214,7 +217,9 @@ struct logs {
     STAILQ_HEAD(, log_stream) queue; /* streams with news */
     STAILQ_HEAD(, log_event) events;
     size_t queued_bytes;
-    enum { LOG_AWAKE, LOG_PACING, LOG_ASLEEP } sleep; /* of the writer */
+    bool urgent; /* a message that does not wait for company is among them */
+    /* Of the writer. Much news, any news, and also new streams wake it up. */
+    enum { LOG_AWAKE, LOG_PACING, LOG_COLLECTING, LOG_ASLEEP } sleep;
     struct log_drop {
         uint32_t process;
         uint64_t lines;

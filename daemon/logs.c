@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/fs.h"
 #include "common/mem.h"
 #include "common/plog.h"
@@ -214,6 +215,7 @@ static void attach_stream(struct logs *l, const struct log_run *run, enum log_st
     s->gid = run->gid;
     s->pipe = pipe;
     s->spool = -1;
+    s->attached_at = clock_mono_ms();
     s->disabled = run->disabled;
     LIST_INSERT_HEAD(&l->runs[bucket(s->run)], s, by_run);
     if (spool >= 0 && !s->disabled)

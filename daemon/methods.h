@@ -30,6 +30,10 @@ void method_update(void *engine, struct rpc_request *r);
 void method_reload_logs(void *engine, struct rpc_request *r);
 void method_kill(void *engine, struct rpc_request *r);
 
+/* methods_update.c: the keeper's answer to KW_UPGRADE; and what makes an answer impossible. */
+void update_keeper_answered(struct engine *e, const struct kw_msg *m);
+void update_abort(struct engine *e, const char *why); /* nothing when no update is asked for */
+
 struct selection;
 struct process;
 /* Matches the request's selectors; false: the request was answered with the failure. */

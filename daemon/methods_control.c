@@ -25,7 +25,7 @@ static void control(struct engine *e, struct rpc_request *r, enum work_kind kind
     for (size_t i = 0; i < sel.n; i++)
         bringup_order(b, sel.v[i], kind);
     selection_free(&sel);
-    bringup_go_now(b);
+    bringup_go(b);
 }
 
 void method_process_start(void *engine, struct rpc_request *r)

@@ -113,7 +113,7 @@ static void scale_down(struct engine *e, struct rpc_request *r, const char *name
         if (strcmp(a->spec->name, name) == 0)
             set_instances(e, a);
     }
-    bringup_go_now(b);
+    bringup_go(b);
 }
 
 void method_scale(void *engine, struct rpc_request *r)

@@ -57,7 +57,7 @@ static void start_known(struct engine *e, struct bringup *b, struct app *a, stru
     engine_set_spec(e, a, take_spec);
 }
 
-static void start_new(struct engine *e, struct bringup *b, struct app_spec *take_spec)
+static struct app *start_new(struct engine *e, struct bringup *b, struct app_spec *take_spec)
 {
     struct app *a = bringup_app(e, take_spec);
 
@@ -69,6 +69,7 @@ static void start_new(struct engine *e, struct bringup *b, struct app_spec *take
         else
             outcome_process(bringup_outcome(b), p, NULL);
     }
+    return a;
 }
 
 /* The app's own variables over the base of the connection; null removes one. */
@@ -117,6 +118,7 @@ void method_start(void *engine, struct rpc_request *r)
     bool restart = json_is_true(json_object_get(r->params, "restart"));
     json_t *wait = json_object_get(r->params, "wait"), *apps = json_object_get(r->params, "apps");
     struct app_spec **specs = read_specs(r, apps);
+    uint64_t first_new = UINT64_MAX;
     struct bringup *b;
 
     if (!specs)
@@ -125,10 +127,14 @@ void method_start(void *engine, struct rpc_request *r)
     for (size_t i = 0; i < json_array_size(apps); i++) {
         struct app *known = force ? NULL : find_app(e, specs[i]);
 
+        /* Named twice in one request: the second one counts, whatever the first one has begun. */
         if (known)
-            start_known(e, b, known, specs[i], restart);
+            start_known(e, b, known, specs[i], restart || known->id >= first_new);
+        else if (first_new == UINT64_MAX)
+            first_new = start_new(e, b, specs[i])->id;
         else
             start_new(e, b, specs[i]);
+        bringup_some(b); /* the keeper starts these while the next app is made ready */
     }
     free(specs);
     bringup_go(b);

@@ -16,6 +16,7 @@ struct outcome {
     unsigned pending; /* processes and log queries, and one until outcome_close */
     unsigned shown;
     struct conn_stream *progress; /* NULL: nobody wants to know, or the client is gone */
+    bool begun;                   /* the total is known */
     unsigned total, done, failed;
 };
 
@@ -115,7 +116,7 @@ static void tell_progress(struct outcome *o, const json_t *entry)
     json_t *params, *msg;
     char *text;
 
-    if (!o->progress)
+    if (!o->progress || !o->begun)
         return;
     params = json_pack("{s:O,s:i,s:i,s:i}", "request", o->request->id, "done", (int)o->done, "failed",
                        (int)o->failed, "total", (int)o->total);
@@ -150,6 +151,7 @@ void outcome_expect(struct outcome *o)
 
 void outcome_begin(struct outcome *o)
 {
+    o->begun = true;
     tell_progress(o, NULL);
 }
 

@@ -19,14 +19,14 @@ struct work {
     struct supervisor *sup;
     struct work_client client;
     char *by;
-    struct item *v;
+    struct item **v; /* each on its own, for waiters hold it */
     size_t n, size;
+    size_t seen;      /* of those that work_some has looked at */
     size_t next;      /* of those that wait for their turn */
     size_t left;      /* not reported yet */
     unsigned running; /* of those that count */
     unsigned at_once;
-    bool strict; /* the number was given: every process counts */
-    bool stepping;
+    bool going, stepping;
 };
 
 struct work *work_new(struct supervisor *s, const char *by, const struct work_client *client)
@@ -46,19 +46,24 @@ static bool wants_up(enum work_kind kind)
 
 void work_add(struct work *w, struct process *p, enum work_kind kind)
 {
+    struct item *it;
+
     p->order++;
     p->order_up = wants_up(kind);
     if (w->n == w->size) {
         w->size = w->size ? w->size * 2 : 8;
         w->v = xrealloc(w->v, w->size * sizeof(*w->v));
     }
-    w->v[w->n++] = (struct item){.work = w,
-                                 .kind = kind,
-                                 .id = p->id,
-                                 .instance = p->instance,
-                                 .app = p->app->id,
-                                 .order = p->order,
-                                 .name = xstrdup(p->app->spec->name)};
+    it = xmalloc(sizeof(*it));
+    *it = (struct item){.work = w,
+                        .kind = kind,
+                        .id = p->id,
+                        .instance = p->instance,
+                        .app = p->app->id,
+                        .order = p->order,
+                        .name = xstrdup(p->app->spec->name)};
+    w->v[w->n++] = it;
+    w->left++;
 }
 
 size_t work_size(const struct work *w)
@@ -70,8 +75,10 @@ static void step(struct work *w);
 
 static void work_free(struct work *w)
 {
-    for (size_t i = 0; i < w->n; i++)
-        free(w->v[i].name);
+    for (size_t i = 0; i < w->n; i++) {
+        free(w->v[i]->name);
+        free(w->v[i]);
+    }
     free(w->v);
     free(w->by);
     free(w);
@@ -86,7 +93,7 @@ static void on_result(void *arg, const struct waiter_result *r)
     w->client.report(w->client.arg, r);
     w->running -= it->counts;
     w->left--;
-    if (!w->stepping)
+    if (w->going && !w->stepping)
         step(w);
 }
 
@@ -170,7 +177,7 @@ static void step(struct work *w)
 {
     w->stepping = true;
     for (; w->next < w->n; w->next++) {
-        struct item *it = &w->v[w->next];
+        struct item *it = w->v[w->next];
 
         if (it->begun)
             continue;
@@ -197,30 +204,41 @@ static bool takes_down(const struct item *it)
 
 static unsigned usual_number(const struct work *w)
 {
-    if (w->n > 0 && w->v[0].kind == WORK_DELETE)
+    if (w->n > 0 && w->v[0]->kind == WORK_DELETE)
         return w->n <= WORK_FEW ? 1 : WORK_DELETE_AT_ONCE;
     return w->n <= WORK_FEW ? 1 : WORK_AT_ONCE;
 }
 
 static int by_id(const void *a, const void *b)
 {
-    const struct item *x = a, *y = b;
+    const struct item *const *x = a, *const *y = b;
 
-    return x->id < y->id ? -1 : x->id > y->id;
+    return (*x)->id < (*y)->id ? -1 : (*x)->id > (*y)->id;
+}
+
+void work_some(struct work *w)
+{
+    size_t first = w->seen;
+
+    w->stepping = true;
+    /* Which ones wait is settled before the first begins, for that may change the others. */
+    for (; w->seen < w->n; w->seen++)
+        w->v[w->seen]->counts = takes_down(w->v[w->seen]);
+    for (size_t i = first; i < w->seen; i++)
+        if (!w->v[i]->counts)
+            begin(w->v[i]);
+    w->stepping = false;
 }
 
 void work_go(struct work *w, unsigned parallel)
 {
-    qsort(w->v, w->n, sizeof(*w->v), by_id);
-    w->left = w->n;
-    w->strict = parallel > 0;
     w->at_once = parallel ? parallel : usual_number(w);
-    /* Which ones wait is settled before the first begins, for that may change the others. */
-    for (size_t i = 0; i < w->n; i++)
-        w->v[i].counts = w->strict || takes_down(&w->v[i]);
-    w->stepping = true;
-    for (size_t i = 0; i < w->n; i++)
-        if (!w->v[i].counts)
-            begin(&w->v[i]);
+    for (size_t i = w->seen; parallel && i < w->n; i++)
+        w->v[i]->counts = true;
+    qsort(w->v + w->seen, w->n - w->seen, sizeof(struct item *), by_id);
+    if (!parallel)
+        work_some(w);
+    qsort(w->v, w->n, sizeof(struct item *), by_id);
+    w->going = true;
     step(w);
 }

@@ -27,6 +27,10 @@ struct work *work_new(struct supervisor *s, const char *by, const struct work_cl
 void work_add(struct work *w, struct process *p, enum work_kind kind);
 size_t work_size(const struct work *w);
 
+/* Begins with those added since the last time that need not wait; only where no number is given to work_go.
+ */
+void work_some(struct work *w);
+
 /*
  * Begins, and frees itself in the end. `parallel`: how many are under way at a time; 0: the numbers above,
  * and then only what runs counts: processes that are down, and those that are only started, begin at once. A

@@ -96,6 +96,30 @@ static size_t write_decimal(char *out, long value)
     return len;
 }
 
+/*
+ * Until the exec nothing else would tell a later daemon, which finds both others dead, that this process is
+ * about to become an app. The exec takes the name away after it has put the new environment in its place. It
+ * is given before the copies of the lock and of the link to the engine are closed: nobody can be the next
+ * daemon, or keeper, before it is there.
+ */
+static void take_unborn_name(char *const *envp)
+{
+    static const char var[] = "PM_RUN_ID=";
+    char name[16] = SPAWN_UNBORN; /* what the kernel keeps */
+    size_t len = strlen(name);
+
+    for (; *envp; envp++) {
+        const char *value = *envp + strlen(var);
+
+        if (strncmp(*envp, var, strlen(var)) != 0)
+            continue;
+        for (; *value && *value != '.' && len < sizeof(name) - 1; value++)
+            name[len++] = *value;
+        prctl(PR_SET_NAME, name, 0, 0, 0);
+        return;
+    }
+}
+
 /* Readers take a leading zero for octal, so the number is cut short instead of padded. */
 static void write_listen_pid(char **envp)
 {
@@ -187,6 +211,7 @@ _Noreturn void child_run(struct child_setup *c)
 {
     const struct spawn_spec *s = c->spec;
 
+    take_unborn_name(s->envp);
     setsid(); /* cannot fail: a fresh child leads no group */
     child_reset_signals(NULL);
     place_descriptors(c);

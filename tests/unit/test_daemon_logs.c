@@ -166,6 +166,37 @@ static void test_none_and_disabled(void **state)
     path_remove(p.dir);
 }
 
+/* The files of a program that writes nothing: made a while after its start, or at its end. */
+static void test_silent_run(void **state)
+{
+    struct path p;
+    int lasting[2], brief[2];
+    uint64_t end = clock_mono_ms() + 30000;
+
+    (void)state;
+    path_open(&p);
+    char *first = path_file(&p, "first.log"), *second = path_file(&p, "second.log");
+    struct log_run run = path_run(&p, 1, &first, NULL), next = path_run(&p, 2, &second, NULL);
+
+    path_pipe(lasting);
+    path_pipe(brief);
+    logs_attach(p.logs, &run, lasting[0], -1, -1, -1);
+    while (access(first, F_OK) != 0) {
+        path_run_ms(&p, 5);
+        assert_true(clock_mono_ms() < end);
+    }
+    logs_attach(p.logs, &next, brief[0], -1, -1, -1);
+    close(brief[1]);
+    path_until_done(&p, 1);
+    assert_int_equal(access(second, F_OK), 0);
+    close(lasting[1]);
+    path_until_done(&p, 2);
+    free(first);
+    free(second);
+    path_close(&p);
+    path_remove(p.dir);
+}
+
 static void test_reopen(void **state)
 {
     struct path p;
@@ -809,6 +840,7 @@ int main(void)
         cmocka_unit_test(test_dates_in_one_file),
         cmocka_unit_test(test_long_and_odd_lines),
         cmocka_unit_test(test_none_and_disabled),
+        cmocka_unit_test(test_silent_run),
         cmocka_unit_test(test_reopen),
         cmocka_unit_test(test_unwritable_file),
         cmocka_unit_test(test_unwritable_file_at_end),

@@ -190,6 +190,40 @@ static void test_starts_are_all_at_once(void **state)
     world_close(j.w);
 }
 
+/* Some begin before the last is added; those that wait are in order all the same, and none begins twice. */
+static void test_begun_bit_by_bit(void **state)
+{
+    static const unsigned order[] = {4, 2, 3, 0, 1};
+    struct job j;
+    const struct work_client client = {&j, on_report, on_done, is_halted};
+    struct work *w;
+
+    (void)state;
+    job_init(&j, 5);
+    for (unsigned i = 3; i < 5; i++) {
+        supervisor_stop(j.w->s, j.p[i], LC_R_STOPPED, "pm stop", NULL, NULL);
+        end(&j, i + 1);
+    }
+    j.w->log[0] = '\0';
+    w = work_new(j.w->s, "pm test", &client);
+    for (unsigned i = 0; i < 5; i++) {
+        work_add(w, j.p[order[i]], WORK_RESTART);
+        work_some(w);
+    }
+    expect(&j, "spawn(6) spawn(7)", "");
+    work_go(w, 0);
+    expect(&j, "terminate(1) terminate(2)", "");
+    bring_up(&j, 4);
+    bring_up(&j, 3);
+    for (unsigned i = 0; i < 3; i++) {
+        end(&j, i + 1);
+        bring_up(&j, i);
+    }
+    assert_string_equal(j.order, "4 3 0 1 2 ");
+    assert_int_equal(j.done, 1);
+    world_close(j.w);
+}
+
 static void test_starts_by_number(void **state)
 {
     struct job j = {.w = world_new()};
@@ -313,6 +347,7 @@ int main(void)
         cmocka_unit_test(test_delete_takes_ten),
         cmocka_unit_test(test_what_is_down_begins_at_once),
         cmocka_unit_test(test_starts_are_all_at_once),
+        cmocka_unit_test(test_begun_bit_by_bit),
         cmocka_unit_test(test_starts_by_number),
         cmocka_unit_test(test_a_newer_command_wins),
         cmocka_unit_test(test_a_like_command_does_not_hinder),
