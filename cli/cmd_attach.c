@@ -9,6 +9,7 @@
 #include "cli/session.h"
 #include "common/buf.h"
 #include "common/err.h"
+#include "common/mem.h"
 
 #define LINE_MAX_BYTES (256u * 1024)
 #define LINGER_MS      500 /* after the end of the input: how long no answer may come until the end */
@@ -85,8 +86,9 @@ static int converse(struct attachment *t)
     int code = EXIT_DONE;
 
     while (code == EXIT_DONE && !interrupted()) {
-        struct pollfd p[2] = {{.fd = t->view.c->rpc.fd, .events = POLLIN},
-                              {.fd = t->ended ? -1 : STDIN_FILENO, .events = POLLIN}};
+        struct pollfd p[] = {{.fd = t->view.c->rpc.fd, .events = POLLIN},
+                             {.fd = t->ended ? -1 : STDIN_FILENO, .events = POLLIN},
+                             {.fd = interrupt_fd(), .events = POLLIN}};
         bool any;
 
         code = take_output(t, &any);
@@ -94,7 +96,7 @@ static int converse(struct attachment *t)
             break;
         /* The connection may be another one since. */
         p[0].fd = t->view.c->rpc.fd;
-        if (poll(p, 2, t->ended ? LINGER_MS : -1) == 0)
+        if (poll(p, ARRAY_LEN(p), t->ended ? LINGER_MS : -1) == 0)
             break;
         if (p[1].revents)
             code = take_input(t);

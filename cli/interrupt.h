@@ -10,4 +10,7 @@ void interrupt_catch(void);
 bool interrupted(void);
 int interrupt_signal(void); /* which one; 0 = none */
 
+/* Can be read once a signal came; -1 before interrupt_catch. For polls, which the signal may just miss. */
+int interrupt_fd(void);
+
 #endif

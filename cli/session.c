@@ -182,6 +182,7 @@ static int call(struct cli *c, const char *method, json_t *params, const struct 
     int rc, code = 0;
 
     for (int breaks = 0;; breaks++) {
+        c->rpc.wake_fd = interrupt_fd();
         rc = call_once(c, method, params, mutates ? -1 : SESSION_READ_MS, to, &e);
         progress_clear(c->progress);
         if (rc >= 0)
