@@ -216,6 +216,12 @@ static int by_id(const void *a, const void *b)
     return (*x)->id < (*y)->id ? -1 : (*x)->id > (*y)->id;
 }
 
+static void sort(struct work *w, size_t from)
+{
+    if (w->n > from)
+        qsort(w->v + from, w->n - from, sizeof(struct item *), by_id);
+}
+
 void work_some(struct work *w)
 {
     size_t first = w->seen;
@@ -235,10 +241,10 @@ void work_go(struct work *w, unsigned parallel)
     w->at_once = parallel ? parallel : usual_number(w);
     for (size_t i = w->seen; parallel && i < w->n; i++)
         w->v[i]->counts = true;
-    qsort(w->v + w->seen, w->n - w->seen, sizeof(struct item *), by_id);
+    sort(w, w->seen);
     if (!parallel)
         work_some(w);
-    qsort(w->v, w->n, sizeof(struct item *), by_id);
+    sort(w, 0);
     w->going = true;
     step(w);
 }
