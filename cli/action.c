@@ -64,7 +64,8 @@ static unsigned keep(struct action *t, const json_t *result, const char *done)
     return failed;
 }
 
-int action_call(struct action *t, const char *method, json_t *params, const char *done, json_t **result)
+int action_ask(struct action *t, const char *method, json_t *params, const char *done, json_t **result,
+               struct err *refusal)
 {
     json_t *answer = NULL;
     unsigned failed;
@@ -78,7 +79,7 @@ int action_call(struct action *t, const char *method, json_t *params, const char
     t->c->progress = &t->progress;
     t->c->rpc.notify = on_notification;
     t->c->rpc.notify_arg = t;
-    code = session_call(t->c, method, params, &answer);
+    code = session_ask(t->c, method, params, &answer, refusal);
     t->c->rpc.notify = NULL;
     t->c->progress = NULL;
     if (t->list)
@@ -94,6 +95,11 @@ int action_call(struct action *t, const char *method, json_t *params, const char
     else
         json_decref(answer);
     return code;
+}
+
+int action_call(struct action *t, const char *method, json_t *params, const char *done, json_t **result)
+{
+    return action_ask(t, method, params, done, result, NULL);
 }
 
 bool action_interrupted(const struct action *t)

@@ -27,6 +27,10 @@ void action_begin(struct action *t, struct cli *c, const struct args *a);
  */
 int action_call(struct action *t, const char *method, json_t *params, const char *done, json_t **result);
 
+/* The same for a request that may be refused without ending the command, as session_ask. */
+int action_ask(struct action *t, const char *method, json_t *params, const char *done, json_t **result,
+               struct err *refusal);
+
 /* After a Ctrl-C nothing more is asked for. */
 bool action_interrupted(const struct action *t);
 

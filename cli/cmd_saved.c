@@ -1,6 +1,4 @@
-/* save, resurrect, cleardump: the list that a user has put aside. */
-#include "cli/action.h"
-#include "cli/autostart.h"
+/* save, cleardump: the list that a user has put aside. */
 #include "cli/jsonget.h"
 #include "cli/session.h"
 
@@ -28,37 +26,6 @@ int cmd_save(struct cli *c, const struct args *a)
     }
     json_decref(result);
     return code;
-}
-
-/* What the answer says beside the outcomes. */
-static void print_rest(const struct cli *c, const json_t *result)
-{
-    json_t *skipped;
-    size_t i;
-
-    json_array_foreach (json_object_get(result, "skipped"), i, skipped)
-        if (json_is_string(skipped))
-            out_say(&c->out, "left %s as it is: it is in the list already", json_string_value(skipped));
-    if (json_array_size(json_object_get(result, "processes")) == 0)
-        out_note(&c->out, "nothing was missing from the list");
-}
-
-int cmd_resurrect(struct cli *c, const struct args *a)
-{
-    json_t *result = NULL;
-    struct action t;
-    int code;
-
-    action_begin(&t, c, a);
-    if (!c->connected && autostart_connect(c) != SESSION_OK)
-        return action_end(&t, false, EXIT_FAILED);
-    code = action_call(&t, "resurrect", NULL, "started", &result);
-    if (*j_text(result, "note"))
-        out_warn(&c->out, "%s", j_text(result, "note"));
-    if (result && code < EXIT_SIGNAL)
-        print_rest(c, result);
-    json_decref(result);
-    return action_end(&t, true, code);
 }
 
 int cmd_cleardump(struct cli *c, const struct args *a)

@@ -113,6 +113,10 @@ static int plan_file(struct plan *p, const char *file)
 
 static int plan_known(struct plan *p, const char *word)
 {
+    if (p->mode == PLAN_RESTART && args_text(p->args, "env"))
+        return out_error(&p->c->out,
+                         "--env %s chooses among the \"env_...\" of a config file, and %s names none",
+                         args_text(p->args, "env"), word);
     if (args_has(p->args, "instances"))
         out_warn(&p->c->out, "--instances is not used for %s, which is known: pm scale %s N changes how many",
                  word, word);

@@ -12,6 +12,7 @@
 const struct command commands[] = {
     {
         .name = "start",
+        .topic = "Start and stop",
         .summary = "start an app, the apps of a config file, or one that is known",
         .usage = "<script|command|config|name|id>... [-- ARGS]",
         .help = "A word is, in this order: a config file (.yaml, .yml, .json, .config.js), - for one on\n"
@@ -22,7 +23,7 @@ const struct command commands[] = {
                 "\n"
                 "It returns when every process has been online for 100 ms (with --wait-ready: has said\n"
                 "that it is ready), or has failed: then it says why, and exits with 1. Times are in ms,\n"
-                "or with a unit: 500ms, 3s, 2m. Starts the daemon when none runs.",
+                "or with a unit: 500ms, 3s, 2m.",
         .examples = {{"pm start app.js --name api -i 2", "two processes of a Node program"},
                      {"pm start worker.py -- --queue mail", "with arguments for the script"},
                      {"pm start \"npm run serve\" --name web", "a command line"},
@@ -179,6 +180,7 @@ const struct command commands[] = {
     },
     {
         .name = "list",
+        .topic = "Look",
         .aliases = {"ls", "l", "ps", "status"},
         .summary = "all processes as a table",
         .usage = "",
@@ -275,6 +277,7 @@ const struct command commands[] = {
     },
     {
         .name = "logs",
+        .topic = "Logs and input",
         .aliases = {"log"},
         .summary = "the last lines, and then those that come",
         .usage = "[all|name|id|namespace|/regex/]...",
@@ -338,11 +341,12 @@ const struct command commands[] = {
     },
     {
         .name = "save",
+        .topic = "Keep the list",
         .aliases = {"dump"},
         .summary = "store the list for later",
         .usage = "",
         .help = "What is to run comes back by itself after a reboot; a saved list is a copy of how it is\n"
-                "now, which pm resurrect brings back.",
+                "now, which pm resurrect brings back. An empty list is not saved: a warning, exit code 0.",
         .examples = {{"pm save", ""}, {"pm save --force", "also an empty list"}},
         .flags = save_flags,
         .daemon = DAEMON_RUNNING,
@@ -351,10 +355,14 @@ const struct command commands[] = {
     {
         .name = "resurrect",
         .summary = "bring the saved list back",
-        .usage = "",
-        .help = "Apps that are in the list are left as they are.",
-        .examples = {{"pm resurrect", ""}},
+        .usage = "[dump]",
+        .help =
+            "Apps that are in the list are left as they are. When nothing was saved here, a list that PM2\n"
+            "has saved is taken: dump.pm2, else dump.pm2.bak, in PM_HOME, PM2_HOME or ~/.pm2. The file\n"
+            "of another one may be named. It is only read.",
+        .examples = {{"pm resurrect", ""}, {"pm resurrect ~/.pm2/dump.pm2", "what PM2 has saved"}},
         .flags = resurrect_flags,
+        .max_words = 1,
         .daemon = DAEMON_AUTOSTART,
         .run = cmd_resurrect,
     },
@@ -369,6 +377,7 @@ const struct command commands[] = {
     },
     {
         .name = "set",
+        .topic = "Settings of your own",
         .summary = "keep a value under a key",
         .usage = "[key value]",
         .help = "a.b and a:b are the same key. Without words: all values.",
@@ -435,9 +444,10 @@ const struct command commands[] = {
     },
     {
         .name = "ping",
+        .topic = "The daemon",
         .summary = "does the daemon answer?",
         .usage = "",
-        .help = "Prints { msg: 'pong' }. Exits with 1 when no daemon runs.",
+        .help = "Prints { msg: 'pong' }.",
         .examples = {{"pm ping", ""}},
         .flags = json_flags,
         .daemon = DAEMON_RUNNING,
@@ -467,6 +477,7 @@ const struct command commands[] = {
     },
     {
         .name = "report",
+        .topic = "Help",
         .summary = "versions, limits and state, for who is to help",
         .usage = "",
         .help = "",

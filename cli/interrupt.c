@@ -1,22 +1,20 @@
 #include "cli/interrupt.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stddef.h>
-#include <stdint.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 static volatile sig_atomic_t seen;
-static int wake_fd = -1; /* can be read once a signal came: a wait that begins just then sees it too */
+static int ends[2] = {-1, -1}; /* of a pipe that the first signal writes to */
 
 static void on_interrupt(int sig)
 {
-    const uint64_t one = 1;
     int saved = errno;
-    ssize_t n = write(wake_fd, &one, sizeof(one));
 
-    (void)n; /* without it the signal is seen all the same, but for that moment */
+    if (!seen && write(ends[1], "", 1) < 0)
+        seen = sig; /* without the pipe, EINTR must do */
     seen = sig;
     errno = saved;
 }
@@ -34,10 +32,15 @@ static void catch_signal(int sig)
 
 void interrupt_catch(void)
 {
-    if (wake_fd < 0)
-        wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (ends[0] < 0 && pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+        ends[0] = ends[1] = -1;
     catch_signal(SIGINT);
     catch_signal(SIGTERM);
+}
+
+int interrupt_fd(void)
+{
+    return ends[0];
 }
 
 bool interrupted(void)
@@ -48,9 +51,4 @@ bool interrupted(void)
 int interrupt_signal(void)
 {
     return seen;
-}
-
-int interrupt_fd(void)
-{
-    return wake_fd;
 }

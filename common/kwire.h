@@ -87,6 +87,7 @@ enum kw_step {
     KW_STEP_GID,
     KW_STEP_UID,
     KW_STEP_EXEC,
+    KW_STEP_SEARCH, /* the program is not on the PATH */
     KW_STEP_COUNT
 };
 

@@ -34,7 +34,7 @@ struct spawn_spec {
     int32_t nice;
     int32_t oom_score_adj;
     uint64_t nofile_soft, nofile_hard; /* RLIMIT_NOFILE of the caller; 0 = leave */
-    const char *path;                  /* absolute path of the program */
+    const char *path;                  /* absolute, or a name to be looked for on the PATH in `envp` */
     const char *cwd;
     char **argv;      /* NULL-terminated */
     char **envp;      /* NULL-terminated; an entry "LISTEN_PID=0000000000" gets the child's pid written in */

@@ -1,5 +1,7 @@
 #include "daemon/bringup.h"
 
+#include <string.h>
+
 #include "common/clock.h"
 #include "common/mem.h"
 #include "daemon/methods.h"
@@ -144,4 +146,26 @@ struct process *bringup_process(struct engine *e, struct app *a, uint32_t instan
     p->created_ms = clock_wall_ms();
     engine_save_process(e, p);
     return p;
+}
+
+uint32_t *bringup_instances(struct engine *e, const char *name, size_t n)
+{
+    uint32_t *numbers = xcalloc(n + 1, sizeof(*numbers));
+    const struct process *p;
+    size_t max = n, found = 0;
+    bool *taken;
+
+    TAILQ_FOREACH (p, supervisor_processes(e->sup), entry) {
+        max++;
+    }
+    taken = xcalloc(max, sizeof(*taken));
+    TAILQ_FOREACH (p, supervisor_processes(e->sup), entry) {
+        if (strcmp(p->app->spec->name, name) == 0 && p->instance < max)
+            taken[p->instance] = true;
+    }
+    for (uint32_t i = 0; found < n && i < max; i++)
+        if (!taken[i])
+            numbers[found++] = i;
+    free(taken);
+    return numbers;
 }

@@ -27,4 +27,10 @@ void bringup_go(struct bringup *b);
 struct app *bringup_app(struct engine *e, struct app_spec *take_spec);
 struct process *bringup_process(struct engine *e, struct app *a, uint32_t instance);
 
+/*
+ * The lowest `n` instance numbers that no process of this name has, in any namespace, as in PM2. Those of
+ * processes that are just being deleted are not free: they still run. The array is for free().
+ */
+uint32_t *bringup_instances(struct engine *e, const char *name, size_t n);
+
 #endif

@@ -16,6 +16,7 @@
 #include "daemon/app_cache.h"
 #include "daemon/methods.h"
 #include "daemon/saved.h"
+#include "daemon/users.h"
 
 #define BEAT_MS 1000u
 
@@ -177,7 +178,15 @@ static void after_server(void *arg)
 
 void engine_end(struct engine *e)
 {
+    struct users *users = e->users;
+    struct process *p;
+
     update_abort(e, "the daemon is shutting down");
+    e->users = NULL;
+    TAILQ_FOREACH (p, supervisor_processes(e->sup), entry) {
+        engine_spawn_forget(runtime_of(p));
+    }
+    users_close(users); /* before the server: requests may wait for it too */
     keeper_attach_close(e->attach);
     e->attach = NULL;
     if (e->server)
@@ -224,6 +233,9 @@ static int engine_init(struct engine *e, const char *home, int keeper_fd, struct
         return err_set(err, rc, "cannot make an event loop: %s", uv_strerror(rc));
     engine_sys_init(e);
     e->sup = supervisor_new(&e->sys);
+    e->users = users_open(&e->loop, users_ask);
+    if (!e->users)
+        return err_set(err, -EMFILE, "cannot make the event loop's wake-up for user look-ups");
     if (engine_link(e, keeper_fd) < 0)
         return err_set(err, -EPIPE, "no connection to the keeper");
     uv_timer_init(&e->loop, &e->beat);

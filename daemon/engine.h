@@ -29,7 +29,9 @@ int engine_main(const char *home, int keeper_fd);
 
 struct restore;
 struct shutdown;
+struct spawn_wait;
 struct update;
+struct users;
 
 struct engine {
     uv_loop_t loop;
@@ -50,6 +52,7 @@ struct engine {
     struct logs *logs;
     struct server *server;
     struct supervisor *sup;
+    struct users *users; /* NULL once the engine ends */
     struct sys sys;
 
     char home_id[33];
@@ -76,14 +79,15 @@ struct runtime {
     struct engine *engine;
     struct process *process;
     uv_timer_t timers[SYS_TIMER_COUNT];
-    int open_timers;         /* freed when the last is closed */
-    struct channel *channel; /* Node IPC of the current run; NULL when there is none */
-    struct notify *notify;   /* sd_notify socket of the current run */
-    bool resumed;            /* put back after the engine's start */
-    bool shutting_down;      /* asked to stop because the daemon ends */
-    char *detail;            /* words about the current run's end, for its record */
-    char *version;           /* of the nearest package.json; NULL = none */
-    struct buf record;       /* constant part of its list record, of that configuration (app_cache_version) */
+    int open_timers;             /* freed when the last is closed */
+    struct channel *channel;     /* Node IPC of the current run; NULL when there is none */
+    struct notify *notify;       /* sd_notify socket of the current run */
+    struct spawn_wait *spawning; /* the current run's child is not asked for yet; NULL = it is */
+    bool resumed;                /* put back after the engine's start */
+    bool shutting_down;          /* asked to stop because the daemon ends */
+    char *detail;                /* words about the current run's end, for its record */
+    char *version;               /* of the nearest package.json; NULL = none */
+    struct buf record; /* constant part of its list record, of that configuration (app_cache_version) */
     uint64_t record_version;
     /* the last look at /proc */
     uint64_t sampled_ms, cpu_ticks, memory_bytes;
@@ -106,6 +110,12 @@ void engine_store_old_end(struct engine *e, const struct process *p,
                           const struct kw_msg *m); /* of an earlier run */
 struct process *engine_add_process(struct engine *e, struct app *a, uint32_t instance, int64_t id);
 struct tree_ctx engine_tree_ctx(const struct engine *e);
+
+/* engine_spawn.c */
+int engine_spawn(void *engine, struct process *p, struct err *err); /* sys.spawn */
+void engine_spawn_cancel(
+    struct process *p); /* a child not asked for yet need not come: news of that follows */
+void engine_spawn_forget(struct runtime *r); /* without news */
 
 /* engine_keeper.c: news from the keeper, and its replacement */
 int engine_link(struct engine *e, int fd);

@@ -106,10 +106,8 @@ void engine_spool_made(struct engine *e, uint64_t run, enum log_stream_kind kind
 {
     enum kw_fd spool = kind == LOG_OUT ? KW_FD_SPOOL_OUT : KW_FD_SPOOL_ERR;
     struct kw_msg held = {.type = KW_HOLD, .token = run};
-    struct hold *hold = holds_get(&e->holds, run);
 
-    if (hold)
-        hold_set(hold, spool, fcntl(fd, F_DUPFD_CLOEXEC, 3));
+    hold_set(holds_make(&e->holds, run), spool, fd);
     kw_add_fd(&held, spool, fd);
     engine_send(e, &held);
 }

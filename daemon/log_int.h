@@ -33,6 +33,7 @@ struct log_writer;
 /* One place that the bytes of a stream go to. */
 struct log_sink {
     struct log_file *file;           /* NULL: the rows */
+    const char *path;                /* by which the app names the file; the stream's */
     uint64_t pos;                    /* the next byte to hand in; always a boundary of pieces */
     uint64_t committed;              /* `pos` as of the last commit */
     uint64_t base;                   /* where the rows go back to when the transaction fails */
@@ -53,6 +54,8 @@ struct log_stream {
     char *paths[2];
     int64_t uid, gid;
     bool disabled;
+    bool json;            /* each line of the files is one object */
+    bool lent;            /* the descriptors are the caller's: see struct log_run */
     bool handed;          /* the spool was there before this engine */
     int spool;            /* -1 when disabled */
     uint64_t attached_at; /* monotonic ms */
@@ -62,7 +65,7 @@ struct log_stream {
     /* loop */
     LIST_ENTRY(log_stream) by_run;
     TAILQ_ENTRY(log_stream) by_pause;
-    int pipe; /* -1 once closed */
+    int pipe; /* -1 once closed, or given back */
     uv_poll_t poll;
     bool poll_open; /* the handle is not closed yet */
     TAILQ_ENTRY(log_stream) by_rest;
@@ -96,6 +99,8 @@ struct log_stream {
     uint64_t dropped_upto;    /* bytes before this are counted as dropped already, should they be */
     struct log_sink sinks[3]; /* the rows first */
     unsigned n_sinks;
+    bool doubled;   /* paths[0] and paths[1] are one file: there is no sink for the second */
+    bool new_sinks; /* the committed rows of its sinks are of other files */
     struct log_date date;
     struct log_batch batch, batch_committed;
     uint64_t last_id, last_id_committed;
@@ -235,10 +240,11 @@ void log_count_drop(struct logs *l, uint32_t process, uint64_t lines);
 
 /* log_intake.c: the loop's side of a stream */
 void log_intake_start(struct log_stream *s);
-void log_intake_take(struct log_stream *s); /* moves what is in the pipe, also over the bound */
-void log_intake_end(struct log_stream *s);  /* closes the pipe; the stream is final */
-void log_intake_resume(struct logs *l);     /* polls pipes again whose spool has room */
-void log_intake_stop(struct log_stream *s); /* closes the handle only */
+void log_intake_take(struct log_stream *s);  /* moves what is in the pipe, also over the bound */
+void log_intake_end(struct log_stream *s);   /* closes the pipe; the stream is final */
+void log_intake_resume(struct logs *l);      /* polls pipes again whose spool has room */
+void log_intake_stop(struct log_stream *s);  /* closes the handle only */
+void log_intake_close(struct log_stream *s); /* closes the pipe, or leaves it to whom it belongs */
 
 /* logs.c */
 void log_stream_free(struct log_stream *s);

@@ -40,6 +40,11 @@ struct process;
 bool method_select(struct engine *e, struct rpc_request *r, struct selection *out);
 /* The same for the one process of "selector". NULL: answered, with `what` when it is not exactly one. */
 struct process *method_select_one(struct engine *e, struct rpc_request *r, const char *what);
+/*
+ * Completes an app's "env": what it holds over the base of the connection; null removes a variable. 0, or
+ * -EINVAL with the message.
+ */
+int method_complete_env(struct rpc_request *r, json_t *app, struct err *err);
 /* Who asks, for the records. */
 const char *method_by(const struct rpc_request *r);
 

@@ -71,6 +71,8 @@ static void write_short(struct jsonw *w, struct process *p)
     jsonw_real1(w, runtime_of(p)->cpu_percent);
     jsonw_kuint(w, "memory", runtime_of(p)->memory_bytes);
     jsonw_kstr(w, "user", user_of(s));
+    if (s->disable_logs)
+        jsonw_kbool(w, "disable_logs", true);
     write_last_exit(w, p);
 }
 
@@ -154,7 +156,7 @@ static bool is_field(const char *name)
     return false;
 }
 
-/* Each variable once as "NAME":value; those whose names look secret are masked. */
+/* Each variable once as "NAME":value; secrets are masked. */
 static void write_env(struct jsonw *w, char *const *env, bool beside_fields)
 {
     char name[256];
@@ -165,8 +167,11 @@ static void write_env(struct jsonw *w, char *const *env, bool beside_fields)
         if (!eq || (size_t)(eq - *env) >= sizeof(name))
             continue;
         snprintf(name, sizeof(name), "%.*s", (int)(eq - *env), *env);
-        if (!beside_fields || !is_field(name))
-            jsonw_kstr(w, name, env_name_is_secret(name) ? "********" : eq + 1);
+        if (!beside_fields || !is_field(name)) {
+            _cleanup_free_ char *masked = env_mask(name, eq + 1);
+
+            jsonw_kstr(w, name, masked ? masked : eq + 1);
+        }
     }
 }
 
@@ -360,6 +365,7 @@ static void write_own(struct engine *e, struct jsonw *w, struct process *p)
     if (p->state == LC_WAITING)
         jsonw_kuint(w, "restart_at", p->deadline_ms);
     jsonw_kint(w, "stop_signal", p->app->spec->stop_signal);
+    jsonw_kbool(w, "disable_logs", p->app->spec->disable_logs);
     jsonw_kuint(w, "dropped_lines", logs_dropped(e->logs, p->id));
     if (p->last.valid)
         write_exit(w, &p->last);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <string.h>
@@ -207,6 +208,42 @@ static void set_ids(const struct child_setup *c)
         fail(c->err, KW_STEP_UID);
 }
 
+static const char *search_path(char *const *env)
+{
+    for (; *env; env++)
+        if (strncmp(*env, "PATH=", 5) == 0 && (*env)[5])
+            return *env + 5;
+    return "/usr/local/bin:/usr/bin:/bin";
+}
+
+/* As execvp, but on the PATH of the child's own environment and without a shell for what has no format. */
+static _Noreturn void exec_program(const struct child_setup *c)
+{
+    const struct spawn_spec *s = c->spec;
+    char full[PATH_MAX];
+    int found = 0;
+
+    if (strchr(s->path, '/')) {
+        execve(s->path, s->argv, s->envp);
+        fail(c->err, KW_STEP_EXEC);
+    }
+    for (const char *dir = search_path(s->envp), *end; *dir; dir = *end ? end + 1 : end) {
+        end = dir + strcspn(dir, ":");
+        if (end == dir || (size_t)(end - dir) + strlen(s->path) + 2 > sizeof(full))
+            continue;
+        memcpy(full, dir, (size_t)(end - dir));
+        full[end - dir] = '/';
+        strcpy(full + (end - dir) + 1, s->path);
+        execve(full, s->argv, s->envp);
+        if (errno == EACCES)
+            found = EACCES; /* there is one that may not be executed; a later one may be better */
+        else if (errno != ENOENT && errno != ENOTDIR && errno != ESTALE && errno != ETIMEDOUT)
+            fail(c->err, KW_STEP_EXEC);
+    }
+    errno = found ? found : ENOENT;
+    fail(c->err, found ? KW_STEP_EXEC : KW_STEP_SEARCH);
+}
+
 _Noreturn void child_run(struct child_setup *c)
 {
     const struct spawn_spec *s = c->spec;
@@ -223,6 +260,5 @@ _Noreturn void child_run(struct child_setup *c)
         set_ids(c);
     if ((s->flags & SPAWN_NO_NEW_PRIVS) && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         fail(c->err, KW_STEP_LIMITS);
-    execve(s->path, s->argv, s->envp);
-    fail(c->err, KW_STEP_EXEC);
+    exec_program(c);
 }
