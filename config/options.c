@@ -214,6 +214,12 @@ static const struct option_row rows[] = {
      .needs = NEEDS_RESTART,
      .help = "All instances write to the same files; by default only where instances is not given."},
     {.name = "disable_logs", BOOL(disable_logs), .needs = NEEDS_RESTART, .help = "Keep no logs of this app."},
+    {.name = "log_rows",
+     BOOL(log_rows),
+     .def = true,
+     .needs = NEEDS_RESTART,
+     .help =
+         "Keep the lines in the database, where pm logs looks; false leaves only the files and live lines."},
     {.name = "time",
      BOOL(time),
      .needs = NEEDS_NOTHING,

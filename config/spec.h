@@ -52,6 +52,7 @@ struct app_spec {
     bool merge_logs;
     bool merge_logs_set; /* given in the config, so the default rule does not apply */
     bool disable_logs;
+    bool log_rows; /* in logs.db */
     bool time;
     char *log_date_format; /* NULL = none; `time` sets YYYY-MM-DDTHH:mm:ss */
     char *log_type;        /* NULL or "json" */

@@ -66,6 +66,7 @@ static void attach_logs(struct engine *e, struct hold *hold, const struct app_sp
                                 .date_format = log_date_format_of(s),
                                 .json = s->log_type && strcmp(s->log_type, "json") == 0,
                                 .disabled = s->disable_logs,
+                                .no_rows = !s->log_rows,
                                 .lent = true,
                                 .uid = -1,
                                 .gid = -1};

@@ -179,10 +179,18 @@ static int add_to_batch(struct log_writer *w, struct log_stream *s, uint64_t id,
     return rc;
 }
 
+void log_stage(struct log_writer *w, const struct log_stream *s, const struct log_line *line)
+{
+    struct log_sub *sub;
+
+    LIST_FOREACH (sub, &w->subs, by_writer)
+        if (log_filter_match(&sub->filter, s->run, s->process, s->kind))
+            log_live_stage(sub, line);
+}
+
 int log_add_row(struct log_writer *w, struct log_stream *s, const struct log_line *line, bool live)
 {
     struct log_line copy = *line;
-    struct log_sub *sub;
     int rc = log_txn_begin(w);
 
     log_mark_dirty(w, s);
@@ -199,9 +207,7 @@ int log_add_row(struct log_writer *w, struct log_stream *s, const struct log_lin
     w->rows++;
     w->bytes += copy.len;
     if (live)
-        LIST_FOREACH (sub, &w->subs, by_writer)
-            if (log_filter_match(&sub->filter, s->run, s->process, s->kind))
-                log_live_stage(sub, &copy);
+        log_stage(w, s, &copy);
     return SQLITE_OK;
 }
 
@@ -293,8 +299,9 @@ static int record_all(struct log_writer *w)
 /* Gives the memory back that no replay needs any more. */
 static void release(struct log_writer *w, struct log_stream *s)
 {
-    /* Once rows are dropped because nothing can be committed, the cursors cannot hold the memory either. */
-    bool forced = s->sinks[0].dropping || s->sinks[0].abandoned;
+    /* Once rows are dropped because nothing can be committed, the cursors cannot hold the memory either; nor
+     * can they when there is no row to wait for. */
+    bool forced = s->sinks[0].dropping || s->sinks[0].abandoned || (s->no_rows && w->db_failing);
     uint64_t upto = UINT64_MAX, from = atomic_load(&s->released), taken = atomic_load(&s->taken);
 
     for (unsigned i = 0; i < s->n_sinks; i++) {
@@ -306,6 +313,8 @@ static void release(struct log_writer *w, struct log_stream *s)
     }
     if (upto > taken)
         upto = taken;
+    if (forced) /* no way back */
+        s->sinks[0].base = s->sinks[0].pos;
     if (upto <= from || (upto - from < RELEASE_AT_ONCE && upto < taken))
         return;
     log_spool_release(s->spool, from, upto);

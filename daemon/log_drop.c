@@ -96,9 +96,12 @@ void log_drop_check(struct log_writer *w, struct log_stream *s)
             continue;
         if (over) {
             /* A path that can never be written must not keep the streams of ended runs for ever. */
-            log_drop(w, s, k, taken, true);
+            if (k->file || !s->no_rows)
+                log_drop(w, s, k, taken, true);
             k->abandoned = true;
             log_mark_dirty(w, s);
+        } else if (!k->file && s->no_rows) {
+            /* nothing is lost by it */
         } else if (full || (k->dropping && taken - k->pos > LOG_STREAM_MAX / 2)) {
             k->dropping = true;
             log_drop(w, s, k, taken, s->ended_at != 0);

@@ -15,12 +15,12 @@ struct chunk {
     size_t n_pieces, end; /* bytes that the pieces make up */
 };
 
-bool log_sink_usable(struct log_writer *w, const struct log_sink *k)
+bool log_sink_usable(struct log_writer *w, const struct log_stream *s, const struct log_sink *k)
 {
     if (k->abandoned)
         return false;
     if (!k->file)
-        return log_db_usable(w);
+        return s->no_rows || log_db_usable(w);
     return !k->file->failing || clock_mono_ms() >= k->file->retry_at;
 }
 
@@ -170,14 +170,21 @@ static void feed_rows(struct log_writer *w, struct log_stream *s, const struct c
     struct log_line line = line_of(s, c->time_us);
     bool live = any_sub(w, s);
 
-    for (size_t i = 0; i < c->n_pieces; i++) {
+    if (s->no_rows) {
+        log_mark_dirty(w, s);
+        w->bytes += c->end;
+    }
+    for (size_t i = 0; i < c->n_pieces && (live || !s->no_rows); i++) {
         const struct log_piece *p = &w->pieces[i];
-        int rc;
+        int rc = SQLITE_OK;
 
         line.text = w->chunk + p->start;
         line.len = p->len;
         line.flags = (uint8_t)p->flags;
-        rc = log_add_row(w, s, &line, live);
+        if (s->no_rows)
+            log_stage(w, s, &line);
+        else
+            rc = log_add_row(w, s, &line, live);
         if (rc != SQLITE_OK) {
             log_txn_failed(w, rc);
             return;
@@ -272,7 +279,7 @@ static unsigned pick(struct log_writer *w, struct log_stream *s, uint64_t avail,
     for (unsigned i = 0; i < s->n_sinks; i++) {
         struct log_sink *k = &s->sinks[i];
 
-        if (!log_sink_usable(w, k)) {
+        if (!log_sink_usable(w, s, k)) {
             log_drop_check(w, s);
             continue;
         }

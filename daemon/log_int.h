@@ -55,6 +55,7 @@ struct log_stream {
     char *paths[2];
     int64_t uid, gid;
     bool disabled;
+    bool no_rows;         /* the sink of the rows only keeps the cursor */
     bool json;            /* each line of the files is one object */
     bool lent;            /* the descriptors are the caller's: see struct log_run */
     bool handed;          /* the spool was there before this engine */

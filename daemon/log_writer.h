@@ -8,7 +8,7 @@
 #define LOG_CHUNK       (256u * 1024) /* bytes read from a spool at once; holds more than one longest line */
 #define LOG_PIECES      8192u
 #define LOG_COMMIT_ROWS 4096u
-#define LOG_COMMIT_SIZE (4u * 1024 * 1024)
+#define LOG_COMMIT_SIZE (1024u * 1024)
 #define LOG_OPEN_MS     100u /* how long the files of a new stream without a line may wait to be made */
 
 STAILQ_HEAD(log_work, log_stream);
@@ -61,11 +61,13 @@ bool log_db_usable(struct log_writer *w); /* opens it when it is time to try aga
 bool log_commit(struct log_writer *w);
 int log_txn_begin(struct log_writer *w);
 void log_txn_failed(struct log_writer *w, int rc); /* rolls back and decides what next */
+/* Keeps a line for those who listen to the stream until the next commit. */
+void log_stage(struct log_writer *w, const struct log_stream *s, const struct log_line *line);
 /* Inserts a line (its id is given here); `live` = somebody listens to this stream. An SQLite code. */
 int log_add_row(struct log_writer *w, struct log_stream *s, const struct log_line *line, bool live);
 
 /* log_feed.c */
-bool log_sink_usable(struct log_writer *w, const struct log_sink *k);
+bool log_sink_usable(struct log_writer *w, const struct log_stream *s, const struct log_sink *k);
 /*
  * Hands one chunk of what lies before `avail` on to the sinks that are furthest behind; `last` = nothing will
  * follow. True when there may be more to do.

@@ -73,6 +73,8 @@ static void write_short(struct jsonw *w, struct process *p)
     jsonw_kstr(w, "user", user_of(s));
     if (s->disable_logs)
         jsonw_kbool(w, "disable_logs", true);
+    if (!s->log_rows)
+        jsonw_kbool(w, "log_rows", false);
     write_last_exit(w, p);
 }
 
