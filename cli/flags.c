@@ -31,8 +31,6 @@
      .help = "how many at a time", .idle = "all processes are acted on at once"},                       \
     {.name = "execute-command", .letter = 'x', .type = FLAG_BOOL,                                       \
      .help = "run a program", .idle = "a program is run as it is already"},                             \
-    {.name = "source-map-support", .type = FLAG_BOOL,                                                   \
-     .help = "source maps", .idle = "give --node-args=--enable-source-maps instead"},                   \
     {.name = "disable-source-map-support", .type = FLAG_BOOL,                                           \
      .help = "no source maps", .idle = "source maps are never switched on here"},                       \
     {.name = "no-vizion", .type = FLAG_BOOL, .help = "no git data", .idle = "there is none here"},      \
@@ -74,6 +72,8 @@ const struct flag start_flags[] = {
      .help = "what runs the script; none = the script itself", .key = "interpreter"},
     {.name = "interpreter-args", .alias = "node-args", .type = FLAG_WORDS, .arg = "ARGS",
      .help = "arguments of the interpreter", .key = "interpreter_args"},
+    {.name = "source-map-support", .type = FLAG_BOOL,
+     .help = "stack traces of Node show the sources", .key = "source_map_support", .value = "true"},
     {.name = "env", .type = FLAG_TEXT, .arg = "NAME", .help = "of a config file: also set env_NAME"},
     {.name = "only", .type = FLAG_TEXT, .arg = "APP,...", .help = "of a config file: only these apps"},
     {.name = "force", .letter = 'f', .type = FLAG_BOOL, .help = "start it once more, though it runs"},

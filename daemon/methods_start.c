@@ -7,13 +7,25 @@
 #include "daemon/bringup.h"
 #include "daemon/methods.h"
 
-static struct app *find_app(struct engine *e, const struct app_spec *s)
+static bool is_taken(const struct app *a, struct app *const *taken, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (taken[i] == a)
+            return true;
+    return false;
+}
+
+/*
+ * The app that is meant, NULL when it is new. A file may hold two apps of one name and script: the second one
+ * is not what the first has just been, so those that this request has `taken` already do not count.
+ */
+static struct app *find_app(struct engine *e, const struct app_spec *s, struct app *const *taken, size_t n)
 {
     struct app *a;
 
     TAILQ_FOREACH (a, supervisor_apps(e->sup), entry) {
         if (strcmp(a->spec->name, s->name) == 0 && strcmp(a->spec->script, s->script) == 0 &&
-            strcmp(a->spec->ns, s->ns) == 0 && !TAILQ_EMPTY(&a->processes))
+            strcmp(a->spec->ns, s->ns) == 0 && !TAILQ_EMPTY(&a->processes) && !is_taken(a, taken, n))
             return a;
     }
     return NULL;
@@ -59,7 +71,7 @@ static void start_known(struct engine *e, struct bringup *b, struct app *a, stru
     engine_save_app(e, a);
 }
 
-static void start_new(struct engine *e, struct bringup *b, struct app_spec *take_spec)
+static struct app *start_new(struct engine *e, struct bringup *b, struct app_spec *take_spec)
 {
     struct app *a = bringup_app(e, take_spec);
 
@@ -71,6 +83,7 @@ static void start_new(struct engine *e, struct bringup *b, struct app_spec *take
         else
             outcome_process(bringup_outcome(b), p, NULL);
     }
+    return a;
 }
 
 /* The app's own variables over the base of the connection; null removes one. */
@@ -119,19 +132,21 @@ void method_start(void *engine, struct rpc_request *r)
     bool restart = json_is_true(json_object_get(r->params, "restart"));
     json_t *wait = json_object_get(r->params, "wait"), *apps = json_object_get(r->params, "apps");
     struct app_spec **specs = read_specs(r, apps);
+    struct app **taken;
     struct bringup *b;
 
     if (!specs)
         return;
     b = bringup_new(e, r, !wait || json_is_true(wait));
+    taken = xcalloc(json_array_size(apps) + 1, sizeof(*taken));
     for (size_t i = 0; i < json_array_size(apps); i++) {
-        struct app *known = force ? NULL : find_app(e, specs[i]);
-
-        if (known)
-            start_known(e, b, known, specs[i], restart);
+        taken[i] = force ? NULL : find_app(e, specs[i], taken, i);
+        if (taken[i])
+            start_known(e, b, taken[i], specs[i], restart);
         else
-            start_new(e, b, specs[i]);
+            taken[i] = start_new(e, b, specs[i]);
     }
+    free(taken);
     free(specs);
     bringup_go(b);
 }
