@@ -104,7 +104,7 @@ static unsigned check_only(const struct cli *c, const char *file, const char *on
     return missing;
 }
 
-static void print_report(const struct cli *c, const struct config_report *r)
+void appfile_print_report(const struct cli *c, const struct config_report *r)
 {
     char *save = NULL;
 
@@ -162,7 +162,7 @@ int appfile_load(const struct cli *c, const struct args *a, const struct caller 
     int code = EXIT_FAILED;
     bool read = load(k, word, &loaded, &report) == 0;
 
-    print_report(c, &report);
+    appfile_print_report(c, &report);
     if (read)
         code = take_apps(c, a, k, name, &loaded, &wanted);
     for (size_t i = 0; code == EXIT_DONE && i < wanted.n; i++) {

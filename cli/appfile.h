@@ -28,6 +28,9 @@ bool appfile_is(const char *word);
 int appfile_load(const struct cli *c, const struct args *a, const struct caller *k, const char *word,
                  struct app_list *out);
 
+/* Prints the lines as warnings and errors; they are cut apart by it. */
+void appfile_print_report(const struct cli *c, const struct config_report *r);
+
 void app_list_take(struct app_list *l, struct app_spec *take);
 
 #endif

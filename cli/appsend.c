@@ -66,7 +66,7 @@ json_t *appsend_chunk(json_t *all, size_t max, size_t *too_large)
     return NULL;
 }
 
-static int send_base(struct cli *c, json_t *base)
+int appsend_base(struct cli *c, const json_t *base)
 {
     size_t size = json_dumpb(base, NULL, 0, JSON_COMPACT);
     json_t *result = NULL;
@@ -76,7 +76,7 @@ static int send_base(struct cli *c, json_t *base)
         return out_error(&c->out,
                          "the environment of this shell is too large for a request: %zu bytes, limit %u",
                          size, APPSEND_MAX);
-    code = session_call(c, "env.set", json_pack("{s:O}", "env", base), &result);
+    code = session_call(c, "env.set", json_pack("{s:O}", "env", (json_t *)base), &result);
     json_decref(result);
     return code;
 }
@@ -116,7 +116,7 @@ int appsend_start(struct cli *c, const struct app_list *apps, const struct appse
 {
     json_t *base;
     json_t *all = appsend_pack(apps, &base);
-    int code = send_base(c, base);
+    int code = appsend_base(c, base);
 
     if (code == 0)
         code = send_chunks(c, all, how);

@@ -13,6 +13,9 @@
  */
 json_t *appsend_pack(const struct app_list *apps, json_t **base);
 
+/* Sends the base environment of the requests that follow. 0, or the exit code after the error was printed. */
+int appsend_base(struct cli *c, const json_t *base);
+
 /*
  * Moves apps from the front of `all` into a new array, as many as fit `max` bytes. NULL when `all` is empty,
  * or when its first app alone is too large: then *too_large is its size.

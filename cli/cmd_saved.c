@@ -1,8 +1,5 @@
-/* save, resurrect, cleardump: the list that a user has put aside. */
-#include "cli/autostart.h"
+/* save, cleardump: the list that a user has put aside. */
 #include "cli/jsonget.h"
-#include "cli/outcome.h"
-#include "cli/proclist.h"
 #include "cli/session.h"
 
 int cmd_save(struct cli *c, const struct args *a)
@@ -27,33 +24,6 @@ int cmd_save(struct cli *c, const struct args *a)
     }
     json_decref(result);
     return code;
-}
-
-int cmd_resurrect(struct cli *c, const struct args *a)
-{
-    json_t *result = NULL, *skipped;
-    unsigned failed;
-    size_t i;
-    int code;
-
-    (void)a;
-    if (!c->connected && autostart_connect(c) != SESSION_OK)
-        return EXIT_FAILED;
-    code = session_call(c, "resurrect", NULL, &result);
-    failed = outcome_print(c, result, "started");
-    json_array_foreach (json_object_get(result, "skipped"), i, skipped)
-        if (json_is_string(skipped))
-            out_say(&c->out, "left %s as it is: it is in the list already", json_string_value(skipped));
-    if (*j_text(result, "note"))
-        out_note(&c->out, "%s", j_text(result, "note"));
-    if (code == EXIT_DONE && json_array_size(json_object_get(result, "processes")) == 0)
-        out_note(&c->out, "nothing was missing from the list");
-    json_decref(result);
-    if (code != EXIT_DONE)
-        return code;
-    if (c->out.tty && !c->out.silent)
-        proclist_print(c);
-    return failed ? EXIT_FAILED : EXIT_DONE;
 }
 
 int cmd_cleardump(struct cli *c, const struct args *a)

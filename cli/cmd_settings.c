@@ -78,8 +78,8 @@ static int print_all(struct cli *c, const struct args *a)
     } else if (code == EXIT_DONE) {
         json_object_foreach (all, key, value) {
             _cleanup_free_ char *name = text_clean_dup(key);
-            _cleanup_free_ char *text =
-                text_clean_dup(env_name_is_secret(key) ? "********" : j_text(all, key));
+            _cleanup_free_ char *masked = env_mask(key, j_text(all, key));
+            _cleanup_free_ char *text = text_clean_dup(masked ? masked : j_text(all, key));
 
             printf("%s = %s\n", name, text);
         }

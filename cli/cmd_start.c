@@ -92,6 +92,10 @@ static int plan_known(struct plan *p, const char *word)
     const struct flag *ignored = appflags_first(p->args);
     _cleanup_free_ char *what = ignored ? xasprintf("--%s is", ignored->name) : xstrdup("the arguments are");
 
+    if (p->mode == PLAN_RESTART && args_text(p->args, "env"))
+        return out_error(&p->c->out,
+                         "--env %s chooses among the \"env_...\" of a config file, and %s names none",
+                         args_text(p->args, "env"), word);
     if (ignored && p->mode == PLAN_RESTART) {
         out_error(&p->c->out,
                   "pm %s %s takes the stored configuration, without --%s; to change it: pm %s FILE with its "

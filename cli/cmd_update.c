@@ -7,7 +7,7 @@
 #include "common/clock.h"
 #include "common/err.h"
 
-#define UPDATE_MS 20000 /* until another engine answers */
+#define UPDATE_MS 45000 /* until another engine answers; the keeper gives up on one that hangs after 20 s */
 
 static long long engine_pid(const struct cli *c)
 {
@@ -41,10 +41,13 @@ int cmd_update(struct cli *c, const struct args *a)
 {
     long long old = engine_pid(c);
     json_t *result = NULL;
+    bool keeper_stays;
+    const char *trouble;
     struct err e = {0};
     int rc = rpc_call(&c->rpc, "update", NULL, SESSION_READ_MS, &result, &e), code;
 
     (void)a;
+    keeper_stays = json_is_false(json_object_get(result, "keeper"));
     json_decref(result);
     /* An engine that ends before its answer is on the way has done what was asked. */
     if (rc != 0 && rc != -ECONNRESET && rc != -EPIPE)
@@ -52,7 +55,14 @@ int cmd_update(struct cli *c, const struct args *a)
     code = wait_for_other(c, old);
     if (code != EXIT_DONE)
         return code;
-    out_say(&c->out, "the daemon's engine is now version %s (pid %lld); no process was touched",
+    trouble = j_text(c->rpc.server, "update_error");
+    if (trouble && *trouble)
+        return out_error(&c->out, "not updated: %s (pid %lld); no process was touched", trouble,
+                         engine_pid(c));
+    if (keeper_stays)
+        out_warn(&c->out,
+                 "the keeper is of a version that cannot replace itself; the next daemon has the new one");
+    out_say(&c->out, "the daemon is now version %s (engine pid %lld); no process was touched",
             j_text(c->rpc.server, "version"), engine_pid(c));
     if (c->out.tty && !c->out.silent)
         proclist_print(c);

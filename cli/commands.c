@@ -336,7 +336,7 @@ const struct command commands[] = {
         .summary = "store the list for later",
         .usage = "",
         .help = "What is to run comes back by itself after a reboot; a saved list is a copy of how it is\n"
-                "now, which pm resurrect brings back.",
+                "now, which pm resurrect brings back. An empty list is not saved: a warning, exit code 0.",
         .examples = {{"pm save", ""}, {"pm save --force", "also an empty list"}},
         .flags = save_flags,
         .daemon = DAEMON_RUNNING,
@@ -345,9 +345,13 @@ const struct command commands[] = {
     {
         .name = "resurrect",
         .summary = "bring the saved list back",
-        .usage = "",
-        .help = "Apps that are in the list are left as they are.",
-        .examples = {{"pm resurrect", ""}},
+        .usage = "[dump]",
+        .help =
+            "Apps that are in the list are left as they are. When nothing was saved here, a list that PM2\n"
+            "has saved is taken: dump.pm2, else dump.pm2.bak, in PM_HOME, PM2_HOME or ~/.pm2. The file\n"
+            "of another one may be named. It is only read.",
+        .examples = {{"pm resurrect", ""}, {"pm resurrect ~/.pm2/dump.pm2", "what PM2 has saved"}},
+        .max_words = 1,
         .daemon = DAEMON_AUTOSTART,
         .run = cmd_resurrect,
     },
@@ -440,7 +444,9 @@ const struct command commands[] = {
         .aliases = {"updatePM2"},
         .summary = "go over to the installed version of pm",
         .usage = "",
-        .help = "The daemon's engine is replaced by that of the installed program. No process is touched.",
+        .help = "The daemon, keeper and engine, becomes the installed program. No process is touched. If "
+                "that does not\n"
+                "start, the one before goes on, and the reason is printed.",
         .examples = {{"pm update", ""}},
         .daemon = DAEMON_RUNNING,
         .run = cmd_update,

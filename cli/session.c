@@ -158,6 +158,7 @@ static int after_break(struct cli *c, int rc, const char *method, int breaks, co
 struct answer {
     json_t **result;
     struct rpc_text *text;
+    struct err *refusal; /* NULL: a refusal is printed */
 };
 
 static int call_once(struct cli *c, const char *method, json_t *params, int timeout, const struct answer *to,
@@ -191,12 +192,21 @@ static int call(struct cli *c, const char *method, json_t *params, const struct 
         out_warn(&c->out, "%s", e.msg);
         return 0;
     }
+    if (rc && to->refusal) {
+        *to->refusal = e;
+        return -rc;
+    }
     return rc ? out_error(&c->out, "%s", e.msg) : 0;
 }
 
 int session_call(struct cli *c, const char *method, json_t *params, json_t **result)
 {
     return call(c, method, params, &(struct answer){.result = result});
+}
+
+int session_ask(struct cli *c, const char *method, json_t *params, json_t **result, struct err *refusal)
+{
+    return call(c, method, params, &(struct answer){.result = result, .refusal = refusal});
 }
 
 int session_call_raw(struct cli *c, const char *method, json_t *params, struct rpc_text *result)

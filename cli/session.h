@@ -29,6 +29,12 @@ enum session_state session_reconnect(struct cli *c);
  */
 int session_call(struct cli *c, const char *method, json_t *params, json_t **result);
 
+/*
+ * The same for a request that the daemon may refuse without ending the command: then the negative code of the
+ * refusal is returned, `refusal` has its message, and nothing was printed.
+ */
+int session_ask(struct cli *c, const char *method, json_t *params, json_t **result, struct err *refusal);
+
 /* The same with the answer as text. */
 int session_call_raw(struct cli *c, const char *method, json_t *params, struct rpc_text *result);
 

@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define KW_VERSION    1
+#define KW_VERSION    2 /* 2: KW_UPGRADE, KW_READY */
 #define KW_FDS_MAX    8
 #define KW_NOTE_MAX   192
 #define KW_PACKET_MAX 1024
@@ -28,6 +28,8 @@ enum kw_type {
     KW_ADOPT,     /* token, proc, pid, start_ticks, start_us, note, fds: a child of a keeper that died */
     KW_BYE,       /* all is stopped: end, with exit status arg */
     KW_STOPPING,  /* the engine stops everything: should it die now, do not start another forever */
+    KW_UPGRADE,   /* become the installed program; answered by KW_UPGRADED on the same link */
+    KW_READY,     /* this engine has its state together and serves: its image is a good one */
     /* keeper -> engine */
     KW_CHILD = 64, /* a record: token, proc, pid, start_ticks, start_us, flags, step, error, note, exit
                       fields, fds */
@@ -36,8 +38,11 @@ enum kw_type {
     KW_REFUSED, /* token, step, error: the spawn could not even be tried (fork failed, table full, bad spec)
                  */
     KW_SNAPSHOT_END, /* token = the highest ever seen; arg = starts of the engine so far */
-    KW_WELCOME,      /* pid, arg = KW_VERSION: the keeper's answer to KW_HELLO */
+    KW_WELCOME,      /* pid, arg = KW_VERSION: the keeper's answer to KW_HELLO; note: what went wrong with the
+                        last update, as text; empty when it went well */
     KW_SIGNAL,       /* arg = SIGTERM: stop everything and say KW_BYE; SIGUSR2: reopen the logs */
+    KW_UPGRADED, /* error 0, arg = KW_VERSION: the keeper is the installed program now; else it is as before,
+                    and note is the reason as text */
 };
 
 /* What a descriptor is, for KW_HOLD and in records. A run holds at most one of each kind. */
@@ -82,6 +87,7 @@ enum kw_step {
     KW_STEP_GID,
     KW_STEP_UID,
     KW_STEP_EXEC,
+    KW_STEP_SEARCH, /* the program is not on the PATH */
     KW_STEP_COUNT
 };
 

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -88,13 +89,20 @@ static void write_spec(const struct spawn_spec *s, struct buf *b)
     }
 }
 
+/* A name without a slash is looked for on the PATH; a relative path would depend on the keeper. */
+static bool is_program(const char *path)
+{
+    return path[0] == '/' || (path[0] && !strchr(path, '/'));
+}
+
 int spawn_spec_seal(const struct spawn_spec *s, struct err *e)
 {
     struct buf b = {0};
     int fd, rc;
 
-    if (!s->path || s->path[0] != '/' || !s->argv || !s->argv[0] || s->ngroups > SPAWN_GROUPS_MAX)
-        return err_set(e, -EINVAL, "a start request needs an absolute path, arguments and at most %d groups",
+    if (!s->path || !is_program(s->path) || !s->argv || !s->argv[0] || s->ngroups > SPAWN_GROUPS_MAX)
+        return err_set(e, -EINVAL,
+                       "a start request needs an absolute path or a name, arguments and at most %d groups",
                        SPAWN_GROUPS_MAX);
     if (check_size(s) < 0)
         return err_set(e, -E2BIG, "arguments and environment are larger than %u bytes", SPAWN_SPEC_MAX);
@@ -159,7 +167,7 @@ static int read_texts(struct reader *r, struct spawn_spec *s)
     s->path = get_string(r);
     s->cwd = get_string(r);
     /* Every string takes a byte at least, which bounds the counts and with them the allocation. */
-    if (r->bad || s->path[0] != '/' || argc < 1 || argc > r->left || envc > r->left - argc)
+    if (r->bad || !is_program(s->path) || argc < 1 || argc > r->left || envc > r->left - argc)
         return -EBADMSG;
     s->argv = calloc((size_t)argc + envc + 2, sizeof(char *));
     if (!s->argv)

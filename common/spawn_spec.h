@@ -15,6 +15,10 @@ struct err;
 #define SPAWN_SPEC_MAX   (4u * 1024 * 1024) /* bytes of one request */
 #define SPAWN_GROUPS_MAX 64
 
+/* Between its fork and its exec a child is named this (/proc/PID/comm) and the first 8 digits of the home's
+ * id, as PM_RUN_ID in its environment begins; that is not to be read in /proc before the exec. */
+#define SPAWN_UNBORN "pm+"
+
 #define SPAWN_SET_IDS      0x1u /* uid, gid and groups are to be set */
 #define SPAWN_NO_NEW_PRIVS 0x2u
 #define SPAWN_SET_UMASK    0x4u
@@ -30,7 +34,7 @@ struct spawn_spec {
     int32_t nice;
     int32_t oom_score_adj;
     uint64_t nofile_soft, nofile_hard; /* RLIMIT_NOFILE of the caller; 0 = leave */
-    const char *path;                  /* absolute path of the program */
+    const char *path;                  /* absolute, or a name to be looked for on the PATH in `envp` */
     const char *cwd;
     char **argv;      /* NULL-terminated */
     char **envp;      /* NULL-terminated; an entry "LISTEN_PID=0000000000" gets the child's pid written in */

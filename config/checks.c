@@ -82,9 +82,7 @@ int option_check_int(const struct option_row *o, int64_t value, struct err *e)
 static int check_env(char *const *env, struct err *e)
 {
     for (; env && *env; env++) {
-        const char *equals = strchr(*env, '=');
-
-        if (!equals || equals == *env)
+        if (!**env || **env == '=')
             return err_set(e, -EINVAL, "has an entry without a name");
     }
     return 0;

@@ -113,27 +113,30 @@ char **env_inherit(char *const *environ_)
     return env;
 }
 
-void env_apply_tree(char ***env, const struct tree_node *map, struct diag *d)
+void env_apply_one(char ***env, const struct tree_node *n, struct diag *d)
 {
     struct err e;
 
-    for (const struct tree_node *n = map->first; n; n = n->next) {
-        if (check_env_name(n->key, &e) < 0) {
-            diag_error(d, n->key_line, n->key_col, "the name of a variable %s", e.msg);
-            continue;
-        }
-        if (n->kind == TREE_NULL) {
-            env_unset(*env, n->key);
-        } else if (tree_is_scalar(n)) {
-            env_set(env, n->key, n->text);
-        } else {
-            struct buf json = {0};
+    if (check_env_name(n->key, &e) < 0) {
+        diag_error(d, n->key_line, n->key_col, "the name of a variable %s", e.msg);
+    } else if (n->kind == TREE_NULL) {
+        env_unset(*env, n->key);
+        strv_push(env, xstrdup(n->key));
+    } else if (tree_is_scalar(n)) {
+        env_set(env, n->key, n->text);
+    } else {
+        struct buf json = {0};
 
-            tree_to_json_text(n, &json);
-            env_set(env, n->key, json.data);
-            buf_free(&json);
-        }
+        tree_to_json_text(n, &json);
+        env_set(env, n->key, json.data);
+        buf_free(&json);
     }
+}
+
+void env_apply_tree(char ***env, const struct tree_node *map, struct diag *d)
+{
+    for (const struct tree_node *n = map->first; n; n = n->next)
+        env_apply_one(env, n, d);
 }
 
 /*
@@ -229,13 +232,10 @@ json_t *env_to_json(char *const *env)
     json_t *object = json_object();
 
     for (; env && *env; env++) {
-        const char *equals = strchr(*env, '=');
+        size_t len = strcspn(*env, "=");
+        _cleanup_free_ char *name = xstrndup(*env, len);
 
-        if (equals) {
-            _cleanup_free_ char *name = xstrndup(*env, (size_t)(equals - *env));
-
-            json_object_set_new(object, name, text_to_json(equals + 1));
-        }
+        json_object_set_new(object, name, (*env)[len] ? text_to_json(*env + len + 1) : json_null());
     }
     return object;
 }

@@ -20,8 +20,12 @@ char **env_inherit(char *const *environ_);
 /* Is this one of the variables that env_inherit leaves out? */
 bool env_is_callers_own(const char *name, size_t len);
 
-/* Puts a mapping of a config file over the environment. Structured values become JSON text, null removes. */
+/* Puts a mapping of a config file over the environment. Structured values become JSON text; null removes,
+ * and leaves a word about it (spec.h). */
 void env_apply_tree(char ***env, const struct tree_node *map, struct diag *d);
+
+/* The same with one entry of such a mapping. */
+void env_apply_one(char ***env, const struct tree_node *entry, struct diag *d);
 
 /*
  * Puts the NAME=value lines of a file's text over the environment: blank lines and # comments are skipped,
@@ -30,7 +34,8 @@ void env_apply_tree(char ***env, const struct tree_node *map, struct diag *d);
  */
 int env_apply_file_text(char ***env, const char *text, size_t len, struct err *e);
 
-/* As an object of strings, in order. Names that are not UTF-8 are left out: JSON has no form for them. */
+/* As an object of strings, in order; null for a name without a value. Names that are not UTF-8 are left out:
+ * JSON has no form for them. */
 json_t *env_to_json(char *const *env);
 
 /*

@@ -128,7 +128,7 @@ static enum found find_script(struct resolve *r)
     return FOUND_NOTHING;
 }
 
-static void add_source_maps(struct app_spec *s)
+void resolve_source_maps(struct app_spec *s)
 {
     static const char flag[] = "--enable-source-maps";
     const char *slash = strrchr(s->interpreter, '/');
@@ -158,7 +158,7 @@ static void resolve_interpreter(struct resolve *r, bool on_path)
     else if (interpreter_choose(s, &info, on_path, &e) < 0)
         problem(r, given && !none ? "exec_interpreter" : "script", "%s", e.msg);
     else
-        add_source_maps(s);
+        resolve_source_maps(s);
     script_info_deinit(&info);
 }
 

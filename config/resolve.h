@@ -30,6 +30,9 @@ bool resolve_cwd(struct resolve *r, const char *base, char *const *env);
 /* Everything else. False when there was a problem. */
 bool resolve_app(struct resolve *r);
 
+/* What source_map_support adds to the interpreter's arguments. */
+void resolve_source_maps(struct app_spec *s);
+
 /* CPUs that this process may use: at least 1. */
 int resolve_cpus(void);
 

@@ -29,7 +29,8 @@ struct app_spec {
     char **interpreter_args;
     int64_t instances; /* >= 1 once resolved */
     char *exec_mode;   /* "fork" or "cluster" */
-    char **env; /* "NAME=value", the whole environment of the app: caller's, env_file, env, env_<name> */
+    char **env; /* "NAME=value", the whole environment of the app: caller's, env_file, env, env_<name>. From a
+                   file also "NAME", null in the wire form: not even what is stored of a known app */
 
     bool autostart;
     bool autorestart;
@@ -90,5 +91,11 @@ void env_filter(char **env, char *const *items);
 
 /* Is this a name whose value is not shown (KEY, TOKEN, SECRET, PASSWORD, ...)? */
 bool env_name_is_secret(const char *name);
+
+/*
+ * What is shown instead of the value: stars for that of such a name, the URLs in any other without their
+ * passwords. On the heap; NULL when the value may be shown as it is.
+ */
+char *env_mask(const char *name, const char *value);
 
 #endif

@@ -48,7 +48,7 @@ struct tree_node *tree_node_new(struct tree *t, enum tree_kind kind, unsigned li
 {
     struct tree_node *n;
 
-    if (t->n_nodes >= TREE_NODES_MAX)
+    if (t->n_nodes >= (t->nodes_max ? t->nodes_max : TREE_NODES_MAX))
         return NULL;
     t->n_nodes++;
     n = take(t, sizeof(*n));

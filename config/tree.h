@@ -42,6 +42,7 @@ struct tree {
     struct tree_node *root; /* NULL until a reader succeeded */
     struct tree_chunk *chunks;
     size_t n_nodes, n_bytes;
+    size_t nodes_max; /* 0 = TREE_NODES_MAX */
 };
 
 void tree_deinit(struct tree *t);

@@ -1,5 +1,7 @@
 #include "daemon/bringup.h"
 
+#include <string.h>
+
 #include "common/clock.h"
 #include "common/mem.h"
 #include "daemon/methods.h"
@@ -40,17 +42,13 @@ void bringup_add(struct bringup *b, const struct process *p, bool restart)
     b->v[b->n++] = (struct to_start){p->id, restart};
 }
 
-static void on_stored(void *arg, int rc, const char *msg)
+void bringup_some(struct bringup *b)
 {
-    struct bringup *b = arg;
-
-    (void)rc; /* the answer waits for a commit of its own and tells of the failure then */
-    (void)msg;
     for (size_t i = 0; i < b->n; i++) {
         struct process *p = supervisor_by_id(b->engine->sup, b->v[i].id);
 
         if (!p)
-            continue; /* deleted by another client meanwhile */
+            continue;
         if (b->wait)
             outcome_expect(b->outcome);
         (b->v[i].restart ? supervisor_restart : supervisor_start)(
@@ -58,15 +56,16 @@ static void on_stored(void *arg, int rc, const char *msg)
         if (!b->wait)
             outcome_process(b->outcome, p, NULL);
     }
-    outcome_close(b->outcome);
-    free(b->by);
-    free(b->v);
-    free(b);
+    b->n = 0;
 }
 
 void bringup_go(struct bringup *b)
 {
-    store_commit(b->engine->store, on_stored, b);
+    bringup_some(b);
+    outcome_close(b->outcome);
+    free(b->by);
+    free(b->v);
+    free(b);
 }
 
 static bool app_id_is_taken(struct engine *e, uint64_t id)
@@ -102,4 +101,26 @@ struct process *bringup_process(struct engine *e, struct app *a, uint32_t instan
     p->created_ms = clock_wall_ms();
     engine_save_process(e, p);
     return p;
+}
+
+uint32_t *bringup_instances(struct engine *e, const char *name, size_t n)
+{
+    uint32_t *numbers = xcalloc(n + 1, sizeof(*numbers));
+    const struct process *p;
+    size_t max = n, found = 0;
+    bool *taken;
+
+    TAILQ_FOREACH (p, supervisor_processes(e->sup), entry) {
+        max++;
+    }
+    taken = xcalloc(max, sizeof(*taken));
+    TAILQ_FOREACH (p, supervisor_processes(e->sup), entry) {
+        if (strcmp(p->app->spec->name, name) == 0 && p->instance < max)
+            taken[p->instance] = true;
+    }
+    for (uint32_t i = 0; found < n && i < max; i++)
+        if (!taken[i])
+            numbers[found++] = i;
+    free(taken);
+    return numbers;
 }

@@ -14,7 +14,9 @@
 #include "common/mem.h"
 #include "common/plog.h"
 #include "daemon/app_cache.h"
+#include "daemon/methods.h"
 #include "daemon/saved.h"
+#include "daemon/users.h"
 
 #define BEAT_MS 1000u
 
@@ -100,6 +102,7 @@ static bool refuse_method(void *arg, const struct method *m)
 
 void engine_ready(struct engine *e)
 {
+    const struct kw_msg serves = {.type = KW_READY};
     struct hold *own = holds_get(&e->holds, 0);
     struct server_config cfg = {.loop = &e->loop,
                                 .listen_fd = own ? own->fds[KW_FD_LISTEN] : -1,
@@ -107,6 +110,7 @@ void engine_ready(struct engine *e)
                                 .handlers = engine_handlers,
                                 .home = e->home.path,
                                 .keeper_pid = e->keeper_pid,
+                                .update_error = e->keeper_trouble,
                                 .refuse = refuse_method};
 
     if (cfg.listen_fd < 0) {
@@ -116,6 +120,7 @@ void engine_ready(struct engine *e)
     e->server = server_new(&cfg);
     if (own->fds[KW_FD_ATTACH] >= 0)
         e->attach = keeper_attach_new(&e->loop, own->fds[KW_FD_ATTACH], engine_keeper_asked, e);
+    engine_send(e, &serves);
     log_info("ready after %llu ms", (unsigned long long)(clock_wall_ms() - e->started_ms));
 }
 
@@ -173,6 +178,15 @@ static void after_server(void *arg)
 
 void engine_end(struct engine *e)
 {
+    struct users *users = e->users;
+    struct process *p;
+
+    update_abort(e, "the daemon is shutting down");
+    e->users = NULL;
+    TAILQ_FOREACH (p, supervisor_processes(e->sup), entry) {
+        engine_spawn_forget(runtime_of(p));
+    }
+    users_close(users); /* before the server: requests may wait for it too */
     keeper_attach_close(e->attach);
     e->attach = NULL;
     if (e->server)
@@ -219,6 +233,9 @@ static int engine_init(struct engine *e, const char *home, int keeper_fd, struct
         return err_set(err, rc, "cannot make an event loop: %s", uv_strerror(rc));
     engine_sys_init(e);
     e->sup = supervisor_new(&e->sys);
+    e->users = users_open(&e->loop, users_ask);
+    if (!e->users)
+        return err_set(err, -EMFILE, "cannot make the event loop's wake-up for user look-ups");
     if (engine_link(e, keeper_fd) < 0)
         return err_set(err, -EPIPE, "no connection to the keeper");
     uv_timer_init(&e->loop, &e->beat);
@@ -253,6 +270,7 @@ int engine_main(const char *home, int keeper_fd)
     home_close(&e->home);
     saved_free(e);
     free(e->pmd_path);
+    free(e->keeper_trouble);
     free(e);
     return 0;
 }

@@ -29,6 +29,9 @@ int engine_main(const char *home, int keeper_fd);
 
 struct restore;
 struct shutdown;
+struct spawn_wait;
+struct update;
+struct users;
 
 struct engine {
     uv_loop_t loop;
@@ -38,7 +41,10 @@ struct engine {
 
     struct keeper_link *link; /* NULL while there is no keeper */
     int keeper_pid;
-    uint64_t foreign_below; /* runs before this one had another keeper: their orphans are under init */
+    uint64_t keeper_version; /* of its protocol, KW_VERSION */
+    char *keeper_trouble;    /* what went wrong with the last update, in its words; NULL: nothing */
+    unsigned keeper_tries;   /* keepers in a row that did not say their first word */
+    uint64_t foreign_below;  /* runs before this one had another keeper: their orphans are under init */
     struct keeper_attach *attach;
     struct holds holds; /* the descriptors of each run, as the keeper holds them */
 
@@ -46,6 +52,7 @@ struct engine {
     struct logs *logs;
     struct server *server;
     struct supervisor *sup;
+    struct users *users; /* NULL once the engine ends */
     struct sys sys;
 
     char home_id[33];
@@ -60,7 +67,8 @@ struct engine {
     char *saved[2];       /* the list of the last pm save and the one before; NULL = none */
     json_t *settings;     /* of pm set: strings */
     bool forgotten;       /* pm kill emptied the list, and nothing was started since */
-    bool updating;        /* this engine ends so that a new one starts */
+    bool updating; /* the daemon becomes the installed program: nothing is changed until that is done */
+    struct update *update; /* while it is asked for */
 
     uv_timer_t beat;
     uv_signal_t sig_term, sig_int, sig_usr2;
@@ -71,14 +79,15 @@ struct runtime {
     struct engine *engine;
     struct process *process;
     uv_timer_t timers[SYS_TIMER_COUNT];
-    int open_timers;         /* freed when the last is closed */
-    struct channel *channel; /* Node IPC of the current run; NULL when there is none */
-    struct notify *notify;   /* sd_notify socket of the current run */
-    bool resumed;            /* put back after the engine's start */
-    bool shutting_down;      /* asked to stop because the daemon ends */
-    char *detail;            /* words about the current run's end, for its record */
-    char *version;           /* of the nearest package.json; NULL = none */
-    struct buf record;       /* constant part of its list record, of that configuration (app_cache_version) */
+    int open_timers;             /* freed when the last is closed */
+    struct channel *channel;     /* Node IPC of the current run; NULL when there is none */
+    struct notify *notify;       /* sd_notify socket of the current run */
+    struct spawn_wait *spawning; /* the current run's child is not asked for yet; NULL = it is */
+    bool resumed;                /* put back after the engine's start */
+    bool shutting_down;          /* asked to stop because the daemon ends */
+    char *detail;                /* words about the current run's end, for its record */
+    char *version;               /* of the nearest package.json; NULL = none */
+    struct buf record; /* constant part of its list record, of that configuration (app_cache_version) */
     uint64_t record_version;
     /* the last look at /proc */
     uint64_t sampled_ms, cpu_ticks, memory_bytes;
@@ -100,6 +109,12 @@ void engine_store_old_end(struct engine *e, const struct process *p,
 struct process *engine_add_process(struct engine *e, struct app *a, uint32_t instance, int64_t id);
 struct tree_ctx engine_tree_ctx(const struct engine *e);
 
+/* engine_spawn.c */
+int engine_spawn(void *engine, struct process *p, struct err *err); /* sys.spawn */
+void engine_spawn_cancel(
+    struct process *p); /* a child not asked for yet need not come: news of that follows */
+void engine_spawn_forget(struct runtime *r); /* without news */
+
 /* engine_keeper.c: news from the keeper, and its replacement */
 int engine_link(struct engine *e, int fd);
 /* 0 also when there is no keeper: the next one gets all that is held, and spawns are refused then. Negative
@@ -114,6 +129,7 @@ void engine_reopen_logs(struct engine *e);
 void engine_keeper_message(struct engine *e, struct kw_msg *m);
 void engine_keeper_tick(struct engine *e); /* once a second: what could not be done before */
 void engine_keeper_lost(void *arg);
+void engine_keeper_welcome(struct engine *e, const struct kw_msg *m);
 void engine_keeper_asked(void *arg, int fd);
 
 /* engine_unanswered.c: spawns that a dead keeper had not answered */
@@ -140,6 +156,14 @@ void restore_image_failed(struct engine *e);
 void restore_image(struct engine *e, const struct store_image *image);
 
 void restore_fill(struct process *p, const struct store_process *row);
+
+/*
+ * engine_strays.c: ends what an earlier daemon started and nobody knows of, before any life cycle goes on.
+ * `held`: the runs that the keeper knows, ascending. `last_run`: the highest of state.db. `damaged`: state.db
+ * is an old one, or none, and tells little about what should not run. `done` comes from the loop.
+ */
+void engine_end_strays(struct engine *e, const uint64_t *held, size_t n_held, uint64_t last_run, bool damaged,
+                       void (*done)(struct engine *e));
 
 /* engine.c: the state is together, clients may come */
 void engine_ready(struct engine *e);

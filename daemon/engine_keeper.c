@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -13,6 +14,7 @@
 #include "common/plog.h"
 #include "daemon/engine.h"
 #include "daemon/foreign.h"
+#include "daemon/methods.h"
 
 int engine_send(struct engine *e, const struct kw_msg *m)
 {
@@ -104,10 +106,8 @@ void engine_spool_made(struct engine *e, uint64_t run, enum log_stream_kind kind
 {
     enum kw_fd spool = kind == LOG_OUT ? KW_FD_SPOOL_OUT : KW_FD_SPOOL_ERR;
     struct kw_msg held = {.type = KW_HOLD, .token = run};
-    struct hold *hold = holds_get(&e->holds, run);
 
-    if (hold)
-        hold_set(hold, spool, fcntl(fd, F_DUPFD_CLOEXEC, 3));
+    hold_set(holds_make(&e->holds, run), spool, fd);
     kw_add_fd(&held, spool, fd);
     engine_send(e, &held);
 }
@@ -193,6 +193,18 @@ static void signal_came(struct engine *e, int sig)
         engine_shutdown(e, false, "signal to the daemon", NULL, NULL);
 }
 
+void engine_keeper_welcome(struct engine *e, const struct kw_msg *m)
+{
+    e->keeper_pid = m->pid;
+    e->keeper_version = m->arg;
+    e->keeper_welcomed = true;
+    e->keeper_tries = 0;
+    free(e->keeper_trouble);
+    e->keeper_trouble = m->note_len ? xasprintf("%.*s", m->note_len, (const char *)m->note) : NULL;
+    if (e->server)
+        server_set_keeper_pid(e->server, m->pid);
+}
+
 static void on_message(void *arg, struct kw_msg *m)
 {
     struct engine *e = arg;
@@ -220,10 +232,10 @@ static void on_message(void *arg, struct kw_msg *m)
         signal_came(e, (int)m->arg);
         break;
     case KW_WELCOME:
-        e->keeper_pid = m->pid;
-        e->keeper_welcomed = true;
-        if (e->server)
-            server_set_keeper_pid(e->server, m->pid);
+        engine_keeper_welcome(e, m);
+        break;
+    case KW_UPGRADED:
+        update_keeper_answered(e, m);
         break;
     default: /* of a newer keeper */
         break;
@@ -319,7 +331,9 @@ static void attach_keeper(struct engine *e, int fd)
 static void start_keeper(struct engine *e)
 {
     struct err err;
-    int fd = keeper_start_new(e->pmd_path, &e->home, &err);
+    /* What is installed may be broken: every second try is with the image that runs. */
+    bool own = e->keeper_tries++ % 2 == 1;
+    int fd = keeper_start_new(own ? "/proc/self/exe" : e->pmd_path, e->pmd_path, &e->home, &err);
 
     if (fd < 0) {
         e->keeper_retry = true;
@@ -397,6 +411,7 @@ void engine_keeper_lost(void *arg)
     log_error("the keeper (pid %d) is gone; the apps stay, a new keeper is started", e->keeper_pid);
     keeper_link_close(e->link);
     e->link = NULL;
+    update_abort(e, "the keeper ended while it was under way; the apps go on and another keeper is started");
     if (e->restore)
         begin_afresh(e);
     /* One that did not even say its first word (a broken binary) would be followed by the same, as fast as

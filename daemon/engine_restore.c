@@ -39,6 +39,8 @@ struct restore {
     bool image_failed; /* state.db cannot be used, and must not be replaced */
     bool damaged;      /* state.db was lost or is old: what runs is taken in */
     bool same_boot;
+    bool had_other_keeper; /* than the one that is now: that could have left what nobody knows */
+    uint64_t last_run;     /* in state.db */
 };
 
 void restore_begin(struct engine *e)
@@ -71,6 +73,7 @@ static void take_record(struct engine *e, struct kw_msg *m)
     hold->start_us = m->start_us;
     hold->exited = m->flags & KW_HAS_EXITED || (m->flags & KW_EXEC_KNOWN && m->error);
     hold->foreign = m->flags & KW_FOREIGN;
+    e->restore->had_other_keeper |= hold->foreign;
     memcpy(hold->note, m->note, m->note_len);
     hold->note_len = m->note_len;
     /* Orphans of all runs up to this one are not under the keeper that is now. */
@@ -126,12 +129,12 @@ void restore_message(struct engine *e, struct kw_msg *m)
         break;
     case KW_SNAPSHOT_END:
         store_run_seen(e->store, m->token);
+        r->had_other_keeper |= m->arg <= 1 || !r->n_records; /* or it may have been so, and all has ended */
         snapshot_done(e);
         finish_if_complete(e);
         break;
     case KW_WELCOME:
-        e->keeper_pid = m->pid;
-        e->keeper_welcomed = true;
+        engine_keeper_welcome(e, m);
         break;
     default:
         break;
@@ -229,6 +232,7 @@ void restore_image(struct engine *e, const struct store_image *image)
     fs_boot_id(boot_id);
     r->same_boot = strcmp(boot_id, image->boot_id) == 0;
     r->damaged = image->fresh || image->from_backup || image->trouble;
+    r->last_run = image->last_run;
     r->image_done = true;
     snprintf(e->home_id, sizeof(e->home_id), "%s", image->home_id);
     saved_load(e, image);
@@ -429,14 +433,10 @@ void restore_image_failed(struct engine *e)
     finish_if_complete(e);
 }
 
-static void finish_if_complete(struct engine *e)
+static void finish(struct engine *e)
 {
     struct restore *r = e->restore;
 
-    if (!r->snapshot_done || !r->image_done)
-        return;
-    if (r->image_failed)
-        give_up(e);
     adopt_candidates(e);
     match_records(e);
     resume_rest(e);
@@ -452,4 +452,24 @@ static void finish_if_complete(struct engine *e)
     engine_ready(e);
     if (e->end_asked)
         engine_shutdown(e, false, "signal to the daemon", NULL, NULL);
+}
+
+/* Within one boot, and not under the keeper that has started all, there may be children of which neither half
+ * tells: started just before the last keeper and engine were killed. */
+static void finish_if_complete(struct engine *e)
+{
+    struct restore *r = e->restore;
+
+    if (!r->snapshot_done || !r->image_done)
+        return;
+    if (r->image_failed)
+        give_up(e);
+    if (!r->same_boot || !r->had_other_keeper) {
+        finish(e);
+        return;
+    }
+    _cleanup_free_ uint64_t *held = xcalloc(r->n_records + 1, sizeof(*held));
+    for (size_t i = 0; i < r->n_records; i++)
+        held[i] = r->records[i].m.token;
+    engine_end_strays(e, held, r->n_records, r->last_run, r->damaged, finish);
 }

@@ -1,7 +1,6 @@
 /* What the descriptors of a run are connected to: the log path, the Node channel, the readiness socket, the
  * watch over a child that is not the keeper's own. */
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -49,11 +48,6 @@ json_t *engine_read_blob(int spec_fd)
     return j;
 }
 
-static int duplicate(const struct hold *hold, enum kw_fd kind)
-{
-    return hold->fds[kind] >= 0 ? fcntl(hold->fds[kind], F_DUPFD_CLOEXEC, 3) : -1;
-}
-
 static void attach_logs(struct engine *e, struct hold *hold, const struct app_spec *s, uint32_t process,
                         uint32_t instance)
 {
@@ -71,10 +65,12 @@ static void attach_logs(struct engine *e, struct hold *hold, const struct app_sp
                                 .log_file = paths.both,
                                 .date_format = log_date_format_of(s),
                                 .disabled = s->disable_logs,
+                                .lent = true,
                                 .uid = -1,
                                 .gid = -1};
-    logs_attach(e->logs, &run, duplicate(hold, KW_FD_STDOUT), duplicate(hold, KW_FD_STDERR),
-                duplicate(hold, KW_FD_SPOOL_OUT), duplicate(hold, KW_FD_SPOOL_ERR));
+    /* Until engine_stream_done: a thousand apps would need four thousand duplicates. */
+    logs_attach(e->logs, &run, hold->fds[KW_FD_STDOUT], hold->fds[KW_FD_STDERR], hold->fds[KW_FD_SPOOL_OUT],
+                hold->fds[KW_FD_SPOOL_ERR]);
     log_paths_deinit(&paths);
 }
 

@@ -14,7 +14,6 @@
 #include "daemon/app_cache.h"
 #include "daemon/channel.h"
 #include "daemon/engine.h"
-#include "daemon/launch.h"
 #include "daemon/log_paths.h"
 #include "daemon/notify.h"
 #include "daemon/package_version.h"
@@ -69,82 +68,6 @@ static uint64_t sys_next_run(void *ctx)
     struct engine *e = ctx;
 
     return store_next_run(e->store);
-}
-
-/* The request as far as it does not travel by itself: the sealed spec stays with the hold. 0 or -errno. */
-static int make_request(struct engine *e, struct process *p, const char *notify_name, struct hold *hold,
-                        struct kw_msg *m, struct err *err)
-{
-    struct launch_ctx lc = {.home = e->home.path, .home_id = e->home_id, .notify_name = notify_name};
-    struct launch l;
-    int rc = launch_init(&l, &lc, p, err);
-
-    if (rc >= 0) {
-        _cleanup_free_ char *blob = engine_blob(p, &l.spec.blob_len);
-
-        l.spec.blob = blob;
-        rc = spawn_spec_seal(&l.spec, err);
-    }
-    if (rc >= 0) {
-        hold->proc = p->id;
-        hold_set(hold, KW_FD_SPEC, rc);
-        m->flags = l.ipc ? KW_WANT_IPC : 0;
-        m->uid = l.spec.flags & SPAWN_SET_IDS ? l.spec.uid : (uint32_t)geteuid();
-        m->note_len = (uint16_t)process_note_write(p, m->note, sizeof(m->note));
-        memcpy(hold->note, m->note, m->note_len);
-        hold->note_len = m->note_len;
-    }
-    launch_deinit(&l);
-    return rc < 0 ? rc : 0;
-}
-
-/* Asks the keeper. The write end of the birth pipe is gone afterwards, or its end would never be seen. */
-static int send_request(struct engine *e, struct hold *hold, struct kw_msg *m, struct err *err)
-{
-    int birth = engine_birth_pipe(hold), rc;
-
-    if (birth < 0)
-        return err_set(err, birth, "cannot create a pipe: %s", strerror(-birth));
-    kw_add_fd(m, KW_FD_SPEC, hold->fds[KW_FD_SPEC]);
-    kw_add_fd(m, KW_FD_BIRTH, birth);
-    rc = engine_send(e, m);
-    close(birth);
-    return rc < 0 ? err_set(err, rc, "the keeper cannot be asked for a child: %s", strerror(-rc)) : 0;
-}
-
-static int sys_spawn(void *ctx, struct process *p, struct err *err)
-{
-    struct engine *e = ctx;
-    struct runtime *r = runtime_of(p);
-    struct kw_msg m = {.type = KW_SPAWN, .token = p->run, .proc = p->id};
-    struct hold *hold = holds_make(&e->holds, p->run);
-    char name[64];
-    int rc, notify_fd = -1;
-
-    channel_free(r->channel);
-    r->channel = NULL;
-    notify_free(r->notify);
-    r->notify = NULL;
-    if (p->app->spec->wait_ready)
-        notify_fd = notify_bind(e->home_id, p->run, name, sizeof(name));
-    rc = make_request(e, p, notify_fd >= 0 ? name : NULL, hold, &m, err);
-    if (rc == 0)
-        rc = send_request(e, hold, &m, err);
-    if (rc < 0) {
-        if (notify_fd >= 0)
-            close(notify_fd);
-        holds_free(&e->holds, hold);
-        return rc;
-    }
-    if (notify_fd >= 0) {
-        struct kw_msg held = {.type = KW_HOLD, .token = p->run};
-
-        /* After the spawn: the keeper has a record of the run only then. */
-        hold_set(hold, KW_FD_NOTIFY, notify_fd);
-        kw_add_fd(&held, KW_FD_NOTIFY, notify_fd);
-        engine_send(e, &held);
-    }
-    return 0;
 }
 
 struct tree_ctx engine_tree_ctx(const struct engine *e)
@@ -381,6 +304,8 @@ static void sys_changed(void *ctx, struct process *p, enum lc_state old)
 
     if (p->run)
         engine_note(e, p);
+    if (p->state == LC_STOPPING)
+        engine_spawn_cancel(p);
     engine_save_process(e, p);
     if (p->state != old && (p->state == LC_STOPPED || p->state == LC_ERRORED))
         put_pid_file(e, p, 0);
@@ -402,6 +327,7 @@ static void runtime_closed(uv_handle_t *handle)
 
 static void runtime_end(struct runtime *r)
 {
+    engine_spawn_forget(r);
     channel_free(r->channel);
     notify_free(r->notify);
     r->channel = NULL;
@@ -486,7 +412,7 @@ void engine_sys_init(struct engine *e)
         .timer_set = sys_timer_set,
         .timer_clear = sys_timer_clear,
         .next_run = sys_next_run,
-        .spawn = sys_spawn,
+        .spawn = engine_spawn,
         .terminate = sys_terminate,
         .kill = sys_kill,
         .kill_run = sys_kill_run,

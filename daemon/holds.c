@@ -63,8 +63,10 @@ void hold_take_all(struct hold *hold, struct kw_msg *m)
     for (int kind = 1; kind < KW_FD_COUNT; kind++) {
         int fd = kw_take_fd(m, (enum kw_fd)kind);
 
-        if (fd >= 0)
-            hold_set(hold, (enum kw_fd)kind, fd);
+        if (fd >= 0 && hold->fds[kind] >= 0)
+            close(fd);
+        else if (fd >= 0)
+            hold->fds[kind] = fd;
     }
 }
 

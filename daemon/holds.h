@@ -46,7 +46,8 @@ void holds_init(struct holds *h);
 struct hold *holds_get(struct holds *h, uint64_t run);          /* NULL when unknown */
 struct hold *holds_make(struct holds *h, uint64_t run);         /* finds or makes */
 void hold_set(struct hold *hold, enum kw_fd kind, int take_fd); /* closes what was there */
-void hold_take_all(struct hold *hold, struct kw_msg *m);        /* moves the message's descriptors in */
+/* Moves the message's descriptors in. One that is there stays: the log path works with it. */
+void hold_take_all(struct hold *hold, struct kw_msg *m);
 void hold_close(struct hold *hold, enum kw_fd kind);
 void hold_born(struct hold *hold);           /* its exec is over, or will be: closes the birth pipe */
 bool hold_is_empty(const struct hold *hold); /* no descriptor left but the spec, which goes last */

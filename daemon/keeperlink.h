@@ -31,10 +31,11 @@ int keeper_link_send(struct keeper_link *l, const struct kw_msg *m);
 void keeper_link_close(struct keeper_link *l); /* frees it in the close callback; accepts NULL */
 
 /*
- * Starts a new keeper (this program with --attach-fd), detached so that it is not this process's child, and
- * returns our end of the socket pair, or negative errno. Blocks only for fork.
+ * Starts a new keeper (the program at `image` with --attach-fd, under the name `pmd_path`), detached so that
+ * it is not this process's child, and returns our end of the socket pair, or negative errno. Blocks only for
+ * fork.
  */
-int keeper_start_new(const char *pmd_path, const struct home *home, struct err *e);
+int keeper_start_new(const char *image, const char *pmd_path, const struct home *home, struct err *e);
 
 /* Watches the attach socket: `asked` gets each new connection of the same uid (or root); it owns the
  * descriptor. */

@@ -20,7 +20,7 @@
 extern char **environ;
 
 /* After fork in a program with threads: async-signal-safe calls only. */
-static _Noreturn void exec_keeper(char *const *argv, int link)
+static _Noreturn void exec_keeper(const char *image, char *const *argv, int link)
 {
     static const char msg[] = "pmd: cannot execute a new keeper\n";
     struct sigaction def = {.sa_handler = SIG_DFL};
@@ -35,14 +35,14 @@ static _Noreturn void exec_keeper(char *const *argv, int link)
     link = fcntl(link, F_DUPFD, 4); /* above the target, which it may be itself */
     if (link >= 0 && dup2(link, 3) == 3) {
         close_range(4, ~0u, 0);
-        execve(argv[0], argv, environ);
+        execve(image, argv, environ);
     }
     ignored = write(2, msg, sizeof(msg) - 1);
     (void)ignored;
     _exit(127);
 }
 
-int keeper_start_new(const char *pmd_path, const struct home *home, struct err *e)
+int keeper_start_new(const char *image, const char *pmd_path, const struct home *home, struct err *e)
 {
     char *argv[] = {(char *)pmd_path, (char *)"--attach-fd", (char *)"3", (char *)"--home", home->path, NULL};
     int link[2], status;
@@ -57,7 +57,7 @@ int keeper_start_new(const char *pmd_path, const struct home *home, struct err *
         pid_t keeper = _Fork();
 
         if (keeper == 0)
-            exec_keeper(argv, link[1]);
+            exec_keeper(image, argv, link[1]);
         _exit(keeper < 0 ? 1 : 0);
     }
     int saved = errno;

@@ -6,11 +6,10 @@
 #include "common/spawn_spec.h"
 #include "daemon/process.h"
 
-struct err;
+struct user_ids;
 
 struct launch {
     struct spawn_spec spec; /* points into what is below and into the app_spec */
-    char *program;
     char **argv, **envp;
     bool ipc;    /* a Node channel is wanted */
     bool notify; /* an sd_notify socket is wanted */
@@ -19,11 +18,12 @@ struct launch {
 struct launch_ctx {
     const char *home;
     const char *home_id;
-    const char *notify_name; /* abstract address without the leading NUL, or NULL */
+    const char *notify_name;    /* abstract address without the leading NUL, or NULL */
+    const struct user_ids *ids; /* who the child is to be; NULL = as the daemon */
 };
 
-/* 0, or negative with the step that failed as words in `e`. launch_deinit in both cases. */
-int launch_init(struct launch *l, const struct launch_ctx *ctx, const struct process *p, struct err *e);
+/* Never blocks: names of users were looked up before, the interpreter is looked for by the child. */
+void launch_init(struct launch *l, const struct launch_ctx *ctx, const struct process *p);
 void launch_deinit(struct launch *l);
 
 /* Does the child speak Node's IPC (a Node program, or an app that is to be asked over it)? */

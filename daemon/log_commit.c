@@ -373,7 +373,7 @@ bool log_commit(struct log_writer *w)
 
     if (STAILQ_EMPTY(&w->dirty) && !w->in_txn)
         return true;
-    w->last_commit = clock_mono_ms();
+    w->pace_from = clock_mono_ms();
     if (!log_db_usable(w))
         return not_committed(w);
     if (log_db_moved(&w->db)) {

@@ -53,15 +53,17 @@ struct log_stream {
     char *paths[2];
     int64_t uid, gid;
     bool disabled;
-    bool handed; /* the spool was there before this engine */
-    int spool;   /* -1 when disabled */
+    bool lent;            /* the descriptors are the caller's: see struct log_run */
+    bool handed;          /* the spool was there before this engine */
+    int spool;            /* -1 when disabled */
+    uint64_t attached_at; /* monotonic ms */
     uint64_t spool_inode;
     uint64_t first, first_page; /* of the spool when it was handed in: log_spool_first() */
 
     /* loop */
     LIST_ENTRY(log_stream) by_run;
     TAILQ_ENTRY(log_stream) by_pause;
-    int pipe; /* -1 once closed */
+    int pipe; /* -1 once closed, or given back */
     uv_poll_t poll;
     bool poll_open; /* the handle is not closed yet */
     TAILQ_ENTRY(log_stream) by_rest;
@@ -85,6 +87,8 @@ struct log_stream {
     STAILQ_ENTRY(log_stream) by_work;
     STAILQ_ENTRY(log_stream) by_dirty;
     STAILQ_ENTRY(log_stream) by_done;
+    TAILQ_ENTRY(log_stream) by_unopened;
+    uint64_t open_at; /* monotonic ms, while it is in that list; else 0 */
     bool in_work, dirty;
     bool finished;            /* on its way back to the loop */
     bool placed;              /* the sinks' positions are known */
@@ -214,7 +218,9 @@ struct logs {
     STAILQ_HEAD(, log_stream) queue; /* streams with news */
     STAILQ_HEAD(, log_event) events;
     size_t queued_bytes;
-    enum { LOG_AWAKE, LOG_PACING, LOG_ASLEEP } sleep; /* of the writer */
+    bool urgent; /* a message that does not wait for company is among them */
+    /* Of the writer. Much news, any news, and also new streams wake it up. */
+    enum { LOG_AWAKE, LOG_PACING, LOG_COLLECTING, LOG_ASLEEP } sleep;
     struct log_drop {
         uint32_t process;
         uint64_t lines;
@@ -230,10 +236,11 @@ void log_count_drop(struct logs *l, uint32_t process, uint64_t lines);
 
 /* log_intake.c: the loop's side of a stream */
 void log_intake_start(struct log_stream *s);
-void log_intake_take(struct log_stream *s); /* moves what is in the pipe, also over the bound */
-void log_intake_end(struct log_stream *s);  /* closes the pipe; the stream is final */
-void log_intake_resume(struct logs *l);     /* polls pipes again whose spool has room */
-void log_intake_stop(struct log_stream *s); /* closes the handle only */
+void log_intake_take(struct log_stream *s);  /* moves what is in the pipe, also over the bound */
+void log_intake_end(struct log_stream *s);   /* closes the pipe; the stream is final */
+void log_intake_resume(struct logs *l);      /* polls pipes again whose spool has room */
+void log_intake_stop(struct log_stream *s);  /* closes the handle only */
+void log_intake_close(struct log_stream *s); /* closes the pipe, or leaves it to whom it belongs */
 
 /* logs.c */
 void log_stream_free(struct log_stream *s);

@@ -217,6 +217,13 @@ void log_intake_take(struct log_stream *s)
         log_intake_end(s);
 }
 
+void log_intake_close(struct log_stream *s)
+{
+    if (s->pipe >= 0 && !s->lent)
+        close(s->pipe);
+    s->pipe = -1;
+}
+
 static void on_closed(uv_handle_t *h)
 {
     struct log_stream *s = h->data;
@@ -224,9 +231,7 @@ static void on_closed(uv_handle_t *h)
 
     s->poll_open = false;
     l->handles--;
-    if (s->pipe >= 0)
-        close(s->pipe);
-    s->pipe = -1;
+    log_intake_close(s);
     if (s->writer_done)
         log_stream_free(s);
     log_maybe_closed(l);
@@ -247,10 +252,8 @@ void log_intake_end(struct log_stream *s)
     if (atomic_load(&s->final))
         return;
     log_intake_stop(s);
-    if (!s->poll_open && s->pipe >= 0) {
-        close(s->pipe);
-        s->pipe = -1;
-    }
+    if (!s->poll_open)
+        log_intake_close(s);
     atomic_store(&s->final, true);
     if (s->disabled)
         log_report(l, LOG_EV_DONE, s);

@@ -10,7 +10,8 @@ void log_post(struct logs *l, enum log_msg_type type, void *what)
     m->what = what;
     pthread_mutex_lock(&l->lock);
     STAILQ_INSERT_TAIL(&l->msgs, m, next);
-    if (l->sleep != LOG_AWAKE)
+    l->urgent = l->urgent || type != LOG_MSG_ATTACH;
+    if (l->sleep == LOG_ASLEEP || (l->sleep != LOG_AWAKE && l->urgent))
         pthread_cond_signal(&l->cond);
     pthread_mutex_unlock(&l->lock);
 }
@@ -24,7 +25,7 @@ void log_news(struct logs *l, struct log_stream *s, size_t bytes)
     }
     l->queued_bytes += bytes;
     /* While the writer collects for its next commit it is left alone, unless much has come together. */
-    if (l->sleep == LOG_ASLEEP || (l->sleep == LOG_PACING && l->queued_bytes >= LOG_PACE_BYTES))
+    if (l->sleep >= LOG_COLLECTING || (l->sleep == LOG_PACING && l->queued_bytes >= LOG_PACE_BYTES))
         pthread_cond_signal(&l->cond);
     pthread_mutex_unlock(&l->lock);
 }

@@ -1,6 +1,7 @@
 /*
  * The writer thread. It sleeps until the loop has news, hands the bytes on and commits: the first line after
  * a pause at once, then at most every LOG_PACE_MS, so that a chatty app costs few commits and few wake-ups.
+ * New streams that have not written come even more together.
  */
 #include "daemon/log_writer.h"
 
@@ -56,6 +57,47 @@ static struct log_stream *next_work(struct log_writer *w)
     return s;
 }
 
+static void open_files(struct log_writer *w, struct log_stream *s)
+{
+    struct err e = {0};
+
+    if (s->open_at)
+        TAILQ_REMOVE(&w->unopened, s, by_unopened);
+    s->open_at = 0;
+    if (!s->placed)
+        return; /* the database is awaited: the first line opens them */
+    for (unsigned i = 1; i < s->n_sinks; i++) {
+        struct log_file *f = s->sinks[i].file;
+        int rc = f->fd >= 0 || f->failing ? 0 : log_file_open(f, &e);
+
+        if (rc < 0)
+            log_file_failed(w, f, rc, e.msg);
+    }
+    log_mark_dirty(w, s);
+}
+
+/*
+ * Making a file costs about as much as starting a process, so the files of an app that has not written yet
+ * wait until a start of many is through. What a crashed engine left is looked at at once.
+ */
+static void open_files_soon(struct log_writer *w, struct log_stream *s)
+{
+    if (s->handed) {
+        open_files(w, s);
+        return;
+    }
+    s->open_at = s->attached_at + LOG_OPEN_MS;
+    TAILQ_INSERT_TAIL(&w->unopened, s, by_unopened);
+}
+
+static void open_due(struct log_writer *w, uint64_t now)
+{
+    struct log_stream *s;
+
+    while ((s = TAILQ_FIRST(&w->unopened)) && s->open_at <= now)
+        open_files(w, s);
+}
+
 /* One chunk of a stream. `upto` limits it to what was taken at some moment (UINT64_MAX = now). */
 static bool turn(struct log_writer *w, struct log_stream *s, uint64_t upto)
 {
@@ -63,6 +105,9 @@ static bool turn(struct log_writer *w, struct log_stream *s, uint64_t upto)
     uint64_t avail = atomic_load(&s->taken);
 
     if (last) {
+        if (s->open_at)
+            open_files(w,
+                       s); /* also of a program that never wrote: who looks for its log finds an empty one */
         log_mark_dirty(w, s);
         if (!s->ended_at)
             s->ended_at = clock_mono_ms();
@@ -99,6 +144,7 @@ static void work_all(struct log_writer *w)
 {
     struct log_stream *s;
 
+    open_due(w, UINT64_MAX);
     TAILQ_FOREACH (s, &w->streams, by_writer) {
         uint64_t upto = atomic_load(&s->taken);
 
@@ -110,21 +156,6 @@ static void work_all(struct log_writer *w)
             commit_if_large(w);
     }
     log_commit(w);
-}
-
-/* The loop gave streams: they become the writer's, and their files are made. */
-static void open_files(struct log_writer *w, struct log_stream *s)
-{
-    struct err e = {0};
-
-    for (unsigned i = 1; i < s->n_sinks; i++) {
-        struct log_file *f = s->sinks[i].file;
-        int rc = f->fd >= 0 || f->failing ? 0 : log_file_open(f, &e);
-
-        if (rc < 0)
-            log_file_failed(w, f, rc, e.msg);
-    }
-    log_mark_dirty(w, s);
 }
 
 static void reopen_files(struct log_writer *w)
@@ -197,12 +228,13 @@ static void attach_all(struct log_writer *w, struct msg_list *msgs)
     }
     if (!any)
         return;
+    w->pace_from = clock_mono_ms();
     STAILQ_FOREACH(m, msgs, next)
     {
         struct log_stream *s = m->what;
 
         if (m->type == LOG_MSG_ATTACH && s->placed)
-            open_files(w, s);
+            open_files_soon(w, s);
     }
     log_commit(w);
 }
@@ -224,21 +256,27 @@ static void wait_for_work(struct log_writer *w, struct msg_list *msgs)
     struct log_stream *s;
 
     pthread_mutex_lock(&l->lock);
-    while (STAILQ_EMPTY(&l->msgs) && STAILQ_EMPTY(&w->work) && STAILQ_EMPTY(&w->wipes)) {
+    while (!l->urgent && STAILQ_EMPTY(&w->work) && STAILQ_EMPTY(&w->wipes)) {
         uint64_t now = clock_mono_ms(), until = w->retry_at ? w->retry_at : UINT64_MAX;
 
+        if (!TAILQ_EMPTY(&w->unopened) && TAILQ_FIRST(&w->unopened)->open_at < until)
+            until = TAILQ_FIRST(&w->unopened)->open_at;
         if (now >= until)
             break;
         l->sleep = LOG_ASLEEP;
-        if (!STAILQ_EMPTY(&l->queue)) {
-            if (now >= w->last_commit + LOG_PACE_MS || l->queued_bytes >= LOG_PACE_BYTES)
+        if (!STAILQ_EMPTY(&l->queue) || !STAILQ_EMPTY(&l->msgs)) {
+            bool news = !STAILQ_EMPTY(&l->queue);
+            uint64_t due = w->pace_from + (news ? LOG_PACE_MS : LOG_OPEN_MS);
+
+            if (now >= due || l->queued_bytes >= LOG_PACE_BYTES)
                 break;
-            l->sleep = LOG_PACING;
-            until = w->last_commit + LOG_PACE_MS < until ? w->last_commit + LOG_PACE_MS : until;
+            l->sleep = news ? LOG_PACING : LOG_COLLECTING;
+            until = due < until ? due : until;
         }
         sleep_until(l, until);
     }
     l->sleep = LOG_AWAKE;
+    l->urgent = false;
     STAILQ_CONCAT(msgs, &l->msgs);
     while ((s = STAILQ_FIRST(&l->queue))) {
         STAILQ_REMOVE_HEAD(&l->queue, by_queue);
@@ -291,6 +329,7 @@ static void start(struct log_writer *w)
     TAILQ_INIT(&w->streams);
     STAILQ_INIT(&w->work);
     STAILQ_INIT(&w->dirty);
+    TAILQ_INIT(&w->unopened);
     STAILQ_INIT(&w->done);
     LIST_INIT(&w->subs);
     STAILQ_INIT(&w->wipes);
@@ -337,6 +376,7 @@ void *log_writer_main(void *arg)
             free(m);
         }
         retry(w);
+        open_due(w, clock_mono_ms());
         work_a_while(w);
         log_wipe_step(w);
         reap(w);

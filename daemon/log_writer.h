@@ -9,6 +9,7 @@
 #define LOG_PIECES      8192u
 #define LOG_COMMIT_ROWS 4096u
 #define LOG_COMMIT_SIZE (4u * 1024 * 1024)
+#define LOG_OPEN_MS     100u /* how long the files of a new stream without a line may wait to be made */
 
 STAILQ_HEAD(log_work, log_stream);
 
@@ -19,17 +20,18 @@ struct log_writer {
     struct log_db db;
     struct log_files files;
     TAILQ_HEAD(, log_stream) streams;
-    struct log_work work;            /* have bytes to hand on */
-    STAILQ_HEAD(, log_stream) dirty; /* have something to commit */
-    STAILQ_HEAD(, log_stream) done;  /* complete and committed */
+    struct log_work work;              /* have bytes to hand on */
+    STAILQ_HEAD(, log_stream) dirty;   /* have something to commit */
+    TAILQ_HEAD(, log_stream) unopened; /* new, their files may not be there yet; the oldest first */
+    STAILQ_HEAD(, log_stream) done;    /* complete and committed */
     LIST_HEAD(, log_sub) subs;
     STAILQ_HEAD(, log_wipe) wipes; /* rows that are being deleted */
 
     bool in_txn;
     unsigned rows; /* in the open transaction */
     size_t bytes;
-    uint64_t txn_row; /* db.next_row when it began */
-    uint64_t last_commit;
+    uint64_t txn_row;   /* db.next_row when it began */
+    uint64_t pace_from; /* the last commit, or the last look at new streams */
 
     bool db_failing;
     uint64_t db_retry_at, db_quiet_until;

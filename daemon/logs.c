@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/fs.h"
 #include "common/mem.h"
 #include "common/plog.h"
@@ -20,9 +21,8 @@ static unsigned bucket(uint64_t run)
 void log_stream_free(struct log_stream *s)
 {
     LIST_REMOVE(s, by_run);
-    if (s->pipe >= 0)
-        close(s->pipe);
-    if (s->spool >= 0)
+    log_intake_close(s);
+    if (s->spool >= 0 && !s->lent)
         close(s->spool);
     free(s->app);
     free(s->date_format);
@@ -214,11 +214,13 @@ static void attach_stream(struct logs *l, const struct log_run *run, enum log_st
     s->gid = run->gid;
     s->pipe = pipe;
     s->spool = -1;
+    s->attached_at = clock_mono_ms();
     s->disabled = run->disabled;
+    s->lent = run->lent;
     LIST_INSERT_HEAD(&l->runs[bucket(s->run)], s, by_run);
     if (spool >= 0 && !s->disabled)
         take_spool(s, spool);
-    else if (spool >= 0)
+    else if (spool >= 0 && !s->lent)
         close(spool);
     else if (!s->disabled && make_spool(l, s) < 0)
         s->disabled = true; /* no memory for logs: the app must at least not stand still */

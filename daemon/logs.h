@@ -45,13 +45,16 @@ struct log_run {
     const char *out_file, *error_file, *log_file; /* absolute; NULL = none */
     const char *date_format;                      /* dayjs tokens; NULL = no timestamp before the lines */
     bool disabled;                                /* disable_logs: take the bytes and forget them */
-    int64_t uid, gid;                             /* owner of files that are created; -1 = as the daemon */
+    /* The descriptors stay the caller's, who keeps them open until `stream_done` tells of them or the log
+     * path is closed. A spool that is made becomes the caller's too. */
+    bool lent;
+    int64_t uid, gid; /* owner of files that are created; -1 = as the daemon */
 };
 
 /* The engine's side. */
 struct logs_hooks {
     void *arg;
-    /* A spool was made: have the keeper hold it (the descriptor stays the log path's). */
+    /* A spool was made: have the keeper hold it (the descriptor stays the log path's, but see `lent`). */
     void (*spool_made)(void *arg, uint64_t run, enum log_stream_kind kind, int fd);
     /* The stream ended and everything of it is committed: pipe and spool may be dropped. */
     void (*stream_done)(void *arg, uint64_t run, enum log_stream_kind kind);
@@ -66,8 +69,8 @@ struct logs *logs_open(uv_loop_t *loop, const char *db_path, const struct logs_h
 void logs_close(struct logs *l, void (*closed)(void *arg), void *arg);
 
 /*
- * Takes over the read ends (-1 = none) and the spools (-1 = make new ones) of a run. A stream whose spool is
- * handed in is replayed from its cursors. Splicing starts at once.
+ * Takes over (but see `lent`) the read ends (-1 = none) and the spools (-1 = make new ones) of a run. A
+ * stream whose spool is handed in is replayed from its cursors. Splicing starts at once.
  */
 void logs_attach(struct logs *l, const struct log_run *run, int out_fd, int err_fd, int spool_out,
                  int spool_err);

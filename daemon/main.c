@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "common/err.h"
 #include "common/home.h"
@@ -11,7 +12,17 @@
 #include "daemon/engine.h"
 #include "keeper/keeper.h"
 
-enum flag { FLAG_HOME = 256, FLAG_NO_DAEMON, FLAG_AUTOSTART, FLAG_ENGINE, FLAG_KEEPER_FD, FLAG_ATTACH_FD };
+enum flag {
+    FLAG_HOME = 256,
+    FLAG_NO_DAEMON,
+    FLAG_AUTOSTART,
+    FLAG_ENGINE,
+    FLAG_KEEPER_FD,
+    FLAG_ATTACH_FD,
+    FLAG_RESUME_FD,
+    FLAG_PREVIOUS_FD,
+    FLAG_CHECK_UPGRADE
+};
 
 static const struct option flags[] = {
     {"home", required_argument, NULL, FLAG_HOME},
@@ -20,6 +31,9 @@ static const struct option flags[] = {
     {"engine", no_argument, NULL, FLAG_ENGINE},
     {"keeper-fd", required_argument, NULL, FLAG_KEEPER_FD},
     {"attach-fd", required_argument, NULL, FLAG_ATTACH_FD},
+    {"resume-fd", required_argument, NULL, FLAG_RESUME_FD},
+    {"previous-fd", required_argument, NULL, FLAG_PREVIOUS_FD},
+    {"check-upgrade", required_argument, NULL, FLAG_CHECK_UPGRADE},
     {"version", no_argument, NULL, 'V'},
     {"help", no_argument, NULL, 'h'},
     {0},
@@ -36,7 +50,8 @@ static const char help[] =
     "  --version      print the version\n"
     "  --help         print this\n"
     "\n"
-    "Used by the daemon itself: --engine, --keeper-fd N, --attach-fd N.\n";
+    "Used by the daemon itself: --engine, --keeper-fd N, --attach-fd N, --resume-fd N, --previous-fd N,\n"
+    "--check-upgrade VERSION.\n";
 
 struct args {
     struct keeper_options keeper;
@@ -60,6 +75,16 @@ static int parse_fd(const char *text)
 }
 
 /* -1 to go on, else the exit status. */
+static int take_fd(int *fd, const char *flag)
+{
+    *fd = parse_fd(optarg);
+    if (*fd >= 0)
+        return -1;
+    fprintf(stderr, "pmd: %s needs a descriptor, not %s; see pmd --help\n", flag, optarg);
+    return 2;
+}
+
+/* -1 to go on, else the exit status. */
 static int take_flag(struct args *a, int flag)
 {
     switch (flag) {
@@ -76,11 +101,15 @@ static int take_flag(struct args *a, int flag)
         a->engine = true;
         return -1;
     case FLAG_KEEPER_FD:
-        a->keeper_fd = parse_fd(optarg);
-        return a->keeper_fd < 0 ? usage_error("--keeper-fd needs a descriptor, not", optarg) : -1;
+        return take_fd(&a->keeper_fd, "--keeper-fd");
     case FLAG_ATTACH_FD:
-        a->keeper.attach_fd = parse_fd(optarg);
-        return a->keeper.attach_fd < 0 ? usage_error("--attach-fd needs a descriptor, not", optarg) : -1;
+        return take_fd(&a->keeper.attach_fd, "--attach-fd");
+    case FLAG_RESUME_FD:
+        return take_fd(&a->keeper.resume_fd, "--resume-fd");
+    case FLAG_PREVIOUS_FD:
+        return take_fd(&a->keeper.previous_fd, "--previous-fd");
+    case FLAG_CHECK_UPGRADE:
+        return keeper_check_upgrade(optarg);
     case 'V':
         puts(PM_VERSION);
         return 0;
@@ -107,6 +136,8 @@ int main(int argc, char **argv)
     struct args a = {.keeper = {.attach_fd = -1}, .keeper_fd = -1};
     int flag, rc;
 
+    /* An image that was executed through its descriptor would have that number for a name. */
+    prctl(PR_SET_NAME, "pmd", 0, 0, 0);
     opterr = 0;
     for (;;) {
         int at = optind;

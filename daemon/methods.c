@@ -6,6 +6,7 @@
 
 #include "common/err.h"
 #include "common/mem.h"
+#include "config/env.h"
 #include "daemon/selector.h"
 
 const rpc_handler engine_handlers[METHOD_COUNT] = {
@@ -134,4 +135,20 @@ void method_kill(void *engine, struct rpc_request *r)
     struct engine *e = engine;
 
     engine_shutdown(e, true, method_by(r), killed, r);
+}
+
+int method_complete_env(struct rpc_request *r, json_t *app, struct err *err)
+{
+    const json_t *base = r->conn ? conn_env(r->conn) : NULL, *own = json_object_get(app, "env");
+    char **env = strv_dup(NULL);
+    int rc = 0;
+
+    if (base)
+        rc = env_merge_json(&env, base, err);
+    if (rc == 0 && own)
+        rc = env_merge_json(&env, own, err);
+    if (rc == 0)
+        json_object_set_new(app, "env", env_to_json(env));
+    strv_free(env);
+    return rc;
 }

@@ -30,12 +30,21 @@ void method_update(void *engine, struct rpc_request *r);
 void method_reload_logs(void *engine, struct rpc_request *r);
 void method_kill(void *engine, struct rpc_request *r);
 
+/* methods_update.c: the keeper's answer to KW_UPGRADE; and what makes an answer impossible. */
+void update_keeper_answered(struct engine *e, const struct kw_msg *m);
+void update_abort(struct engine *e, const char *why); /* nothing when no update is asked for */
+
 struct selection;
 struct process;
 /* Matches the request's selectors; false: the request was answered with the failure. */
 bool method_select(struct engine *e, struct rpc_request *r, struct selection *out);
 /* The same for the one process of "selector". NULL: answered, with `what` when it is not exactly one. */
 struct process *method_select_one(struct engine *e, struct rpc_request *r, const char *what);
+/*
+ * Completes an app's "env": what it holds over the base of the connection; null removes a variable. 0, or
+ * -EINVAL with the message.
+ */
+int method_complete_env(struct rpc_request *r, json_t *app, struct err *err);
 /* Who asks, for the records. */
 const char *method_by(const struct rpc_request *r);
 

@@ -11,6 +11,7 @@
 #include "daemon/methods.h"
 #include "daemon/outcome.h"
 #include "daemon/selector.h"
+#include "daemon/users.h"
 
 /* The descriptor of the running child, or -1. With it no other process can be hit that got the same pid. */
 static int running_pidfd(struct engine *e, const struct process *p)
@@ -81,21 +82,52 @@ void method_process_reset(void *engine, struct rpc_request *r)
     outcome_close(o);
 }
 
-void method_process_env(void *engine, struct rpc_request *r)
-{
-    struct engine *e = engine;
-    const struct process *p = method_select_one(e, r, "env shows one process");
-    const struct launch_ctx lc = {.home = e->home.path, .home_id = e->home_id};
-    struct launch l;
-    struct err err;
+struct env_question {
+    struct engine *engine;
+    struct rpc_request *request;
+    uint32_t process;
+};
 
-    if (!p)
-        return;
-    /* An interpreter or a user that cannot be found makes a start fail, not this. */
-    (void)launch_init(&l, &lc, p, &err);
+static void reply_env(struct engine *e, struct rpc_request *r, const struct process *p,
+                      const struct user_ids *ids)
+{
+    const struct launch_ctx lc = {.home = e->home.path, .home_id = e->home_id, .ids = ids};
+    struct launch l;
+
+    launch_init(&l, &lc, p);
     if (p->run == 0)
         env_unset(l.envp, "PM_RUN_ID");
     rpc_reply(r, json_pack("{s:I,s:s,s:o}", "id", (json_int_t)p->id, "name", p->app->spec->name, "env",
                            env_to_json(l.envp)));
     launch_deinit(&l);
+}
+
+static void env_user_found(void *arg, const struct user_ids *ids, const struct err *e)
+{
+    struct env_question *q = arg;
+    const struct process *p = supervisor_by_id(q->engine->sup, q->process);
+
+    (void)e; /* a user that cannot be found makes a start fail, not this */
+    if (p)
+        reply_env(q->engine, q->request, p, ids);
+    else
+        rpc_fail(q->request, RPC_FAILED, "the process was deleted meanwhile");
+    free(q);
+}
+
+void method_process_env(void *engine, struct rpc_request *r)
+{
+    struct engine *e = engine;
+    const struct process *p = method_select_one(e, r, "env shows one process");
+    struct env_question *q;
+
+    if (!p)
+        return;
+    if (!e->users || (!p->app->spec->uid && !p->app->spec->gid)) {
+        reply_env(e, r, p, NULL);
+        return;
+    }
+    q = xcalloc(1, sizeof(*q));
+    *q = (struct env_question){e, r, p->id};
+    users_find(e->users, p->app->spec->uid, p->app->spec->gid, env_user_found, q);
 }

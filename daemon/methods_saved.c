@@ -79,17 +79,50 @@ static void bring_back(struct engine *e, struct bringup *b, struct saved_app *sa
     }
 }
 
+/* The apps of the request, or the saved list. False: the request was answered with the failure. */
+static bool list_to_bring(struct engine *e, struct rpc_request *r, struct saved_list *out, char *note,
+                          size_t cap)
+{
+    const json_t *apps = json_object_get(r->params, "apps");
+    struct err err;
+    json_t *app;
+    size_t i;
+    int rc;
+
+    if (!apps) {
+        rc = saved_read(e, out, note, cap, &err);
+        if (rc < 0)
+            rpc_fail(r, rc == -ENOENT ? RPC_NO_MATCH : RPC_FAILED, "%s", err.msg);
+        return rc == 0;
+    }
+    note[0] = '\0';
+    json_array_foreach (apps, i, app) {
+        json_t *spec = json_object_get(app, "spec");
+
+        if (!json_is_object(spec)) {
+            rpc_fail(r, RPC_BAD_PARAMS, "resurrect: app %zu: \"spec\" must be an object", i + 1);
+            return false;
+        }
+        if (method_complete_env(r, spec, &err) < 0) {
+            rpc_fail(r, RPC_BAD_PARAMS, "resurrect: app %zu: %s", i + 1, err.msg);
+            return false;
+        }
+    }
+    rc = saved_list_from_json(apps, out, &err);
+    if (rc < 0)
+        rpc_fail(r, RPC_BAD_PARAMS, "resurrect: %s", err.msg);
+    return rc == 0;
+}
+
 void method_resurrect(void *engine, struct rpc_request *r)
 {
     struct engine *e = engine;
     json_t *skipped = json_array();
     struct saved_list l;
     struct bringup *b;
-    struct err err;
     char note[512];
 
-    if (saved_read(e, &l, note, sizeof(note), &err) < 0) {
-        rpc_fail(r, RPC_FAILED, "%s", err.msg);
+    if (!list_to_bring(e, r, &l, note, sizeof(note))) {
         json_decref(skipped);
         return;
     }

@@ -21,17 +21,6 @@ static size_t count(struct engine *e, const char *name)
     return n;
 }
 
-static size_t count_all(struct engine *e)
-{
-    const struct process *p;
-    size_t n = 0;
-
-    TAILQ_FOREACH (p, supervisor_processes(e->sup), entry) {
-        n++;
-    }
-    return n;
-}
-
 /* The app of the first process: new ones are its clones. */
 static struct app *first_app(struct engine *e, const char *name)
 {
@@ -42,19 +31,6 @@ static struct app *first_app(struct engine *e, const char *name)
             return p->app;
     }
     return NULL;
-}
-
-/* Which instance numbers are in use? Also those of processes that are just being deleted: they still run. */
-static bool *taken_instances(struct engine *e, const char *name, size_t max)
-{
-    bool *taken = xcalloc(max, sizeof(*taken));
-    const struct process *p;
-
-    TAILQ_FOREACH (p, supervisor_processes(e->sup), entry) {
-        if (strcmp(p->app->spec->name, name) == 0 && p->instance < max)
-            taken[p->instance] = true;
-    }
-    return taken;
 }
 
 static void set_instances(struct engine *e, struct app *a)
@@ -80,16 +56,11 @@ static void scale_up(struct engine *e, struct rpc_request *r, const char *name, 
 {
     struct app *a = first_app(e, name);
     struct bringup *b = bringup_new(e, r, true);
-    size_t max = count_all(e) + more;
-    bool *taken = taken_instances(e, name, max);
+    uint32_t *numbers = bringup_instances(e, name, more);
 
-    for (uint32_t i = 0; more > 0 && i < max; i++) {
-        if (taken[i])
-            continue;
-        bringup_add(b, bringup_process(e, a, i), false);
-        more--;
-    }
-    free(taken);
+    for (size_t i = 0; i < more; i++)
+        bringup_add(b, bringup_process(e, a, numbers[i]), false);
+    free(numbers);
     set_instances(e, a);
     bringup_go(b);
 }

@@ -47,6 +47,29 @@ static bool all_up(const struct app *a)
     return true;
 }
 
+/* One start of an app that a request asks for. */
+struct wanted {
+    struct app_spec *spec;
+    json_t *env; /* as it came: what the app has beside the base of the connection, null for what is to go */
+};
+
+/*
+ * As PM2: what a file no longer names stays, so that a worker that got a variable from another shell keeps
+ * it; only null takes one away. The variables were looked at when the request was read.
+ */
+static void merge_env(struct rpc_request *r, const struct app *a, const struct wanted *w)
+{
+    const json_t *base = r->conn ? conn_env(r->conn) : NULL;
+    char **env = strv_dup(a->spec->env);
+
+    if (base)
+        env_merge_json(&env, base, NULL);
+    if (w->env)
+        env_merge_json(&env, w->env, NULL);
+    strv_free(w->spec->env);
+    w->spec->env = env;
+}
+
 static void start_known(struct engine *e, struct bringup *b, struct app *a, struct app_spec *take_spec,
                         bool restart)
 {
@@ -74,55 +97,43 @@ static void start_known(struct engine *e, struct bringup *b, struct app *a, stru
 static struct app *start_new(struct engine *e, struct bringup *b, struct app_spec *take_spec)
 {
     struct app *a = bringup_app(e, take_spec);
+    uint32_t *numbers = bringup_instances(e, a->spec->name, (size_t)a->spec->instances);
 
     for (int64_t i = 0; i < a->spec->instances; i++) {
-        const struct process *p = bringup_process(e, a, (uint32_t)i);
+        const struct process *p = bringup_process(e, a, numbers[i]);
 
         if (a->spec->autostart)
             bringup_add(b, p, false);
         else
             outcome_process(bringup_outcome(b), p, NULL);
     }
+    free(numbers);
     return a;
 }
 
-/* The app's own variables over the base of the connection; null removes one. */
-static int complete_env(struct rpc_request *r, json_t *app, struct err *err)
-{
-    const json_t *base = r->conn ? conn_env(r->conn) : NULL, *own = json_object_get(app, "env");
-    char **env = strv_dup(NULL);
-    int rc = 0;
-
-    if (base)
-        rc = env_merge_json(&env, base, err);
-    if (rc == 0 && own)
-        rc = env_merge_json(&env, own, err);
-    if (rc == 0)
-        json_object_set_new(app, "env", env_to_json(env));
-    strv_free(env);
-    return rc;
-}
-
 /* All or nothing: NULL and an answered request when one is not valid. */
-static struct app_spec **read_specs(struct rpc_request *r, const json_t *apps)
+static struct wanted *read_specs(struct rpc_request *r, const json_t *apps)
 {
-    struct app_spec **specs = xcalloc(json_array_size(apps) + 1, sizeof(*specs));
+    struct wanted *wanted = xcalloc(json_array_size(apps) + 1, sizeof(*wanted));
     struct err err;
     size_t i;
     json_t *app;
 
     json_array_foreach (apps, i, app) {
-        if (complete_env(r, app, &err) == 0)
-            specs[i] = app_spec_from_json(app, &err);
-        if (specs[i])
+        wanted[i].env = json_incref(json_object_get(app, "env"));
+        if (method_complete_env(r, app, &err) == 0)
+            wanted[i].spec = app_spec_from_json(app, &err);
+        if (wanted[i].spec)
             continue;
         rpc_fail(r, RPC_BAD_PARAMS, "start: app %zu: %s", i + 1, err.msg);
-        while (i > 0)
-            app_spec_free(specs[--i]);
-        free(specs);
+        for (size_t k = 0; k <= i; k++) {
+            app_spec_free(wanted[k].spec);
+            json_decref(wanted[k].env);
+        }
+        free(wanted);
         return NULL;
     }
-    return specs;
+    return wanted;
 }
 
 void method_start(void *engine, struct rpc_request *r)
@@ -131,22 +142,26 @@ void method_start(void *engine, struct rpc_request *r)
     bool force = json_is_true(json_object_get(r->params, "force"));
     bool restart = json_is_true(json_object_get(r->params, "restart"));
     json_t *wait = json_object_get(r->params, "wait"), *apps = json_object_get(r->params, "apps");
-    struct app_spec **specs = read_specs(r, apps);
+    struct wanted *wanted = read_specs(r, apps);
     struct app **taken;
     struct bringup *b;
 
-    if (!specs)
+    if (!wanted)
         return;
     b = bringup_new(e, r, !wait || json_is_true(wait));
     taken = xcalloc(json_array_size(apps) + 1, sizeof(*taken));
     for (size_t i = 0; i < json_array_size(apps); i++) {
-        taken[i] = force ? NULL : find_app(e, specs[i], taken, i);
+        taken[i] = force ? NULL : find_app(e, wanted[i].spec, taken, i);
+        if (taken[i] && restart)
+            merge_env(r, taken[i], &wanted[i]);
         if (taken[i])
-            start_known(e, b, taken[i], specs[i], restart);
+            start_known(e, b, taken[i], wanted[i].spec, restart);
         else
-            taken[i] = start_new(e, b, specs[i]);
+            taken[i] = start_new(e, b, wanted[i].spec);
+        json_decref(wanted[i].env);
+        bringup_some(b); /* the keeper starts these while the next app is made ready */
     }
     free(taken);
-    free(specs);
+    free(wanted);
     bringup_go(b);
 }

@@ -1,5 +1,6 @@
 /* why: how the last runs of some processes ended, with the last lines that each wrote to stderr. */
 #include "common/mem.h"
+#include "daemon/last_lines.h"
 #include "daemon/methods.h"
 #include "daemon/selector.h"
 
@@ -20,32 +21,14 @@ struct why_process {
     json_t *runs; /* borrowed */
 };
 
-struct why_run {
-    struct why *why;
-    json_t *entry; /* borrowed */
-};
-
-static void one_less(struct why *y)
+static void one_less(void *arg)
 {
+    struct why *y = arg;
+
     if (--y->pending > 0)
         return;
     rpc_reply(y->request, y->list);
     free(y);
-}
-
-static void on_lines(void *arg, int rc, const struct log_line *lines, size_t n)
-{
-    struct why_run *w = arg;
-    json_t *array = json_array();
-
-    for (size_t i = 0; rc == 0 && i < n; i++) {
-        json_t *text = json_stringn(lines[i].text, lines[i].len);
-
-        json_array_append_new(array, text ? text : json_string("(not UTF-8)"));
-    }
-    json_object_set_new(w->entry, "stderr", array);
-    one_less(w->why);
-    free(w);
 }
 
 static json_t *run_entry(const struct store_run *run)
@@ -74,13 +57,10 @@ static void on_runs(void *arg, int rc, const struct store_run *runs, size_t n)
 
     for (size_t i = 0; rc == 0 && i < n; i++) {
         json_t *entry = run_entry(&runs[i]);
-        struct why_run *w = xcalloc(1, sizeof(*w));
-        const struct log_query q = {.run = runs[i].run, .err = true, .lines = y->lines};
 
         json_array_append_new(wp->runs, entry);
-        *w = (struct why_run){y, entry};
         y->pending++;
-        logs_query(y->engine->logs, &q, on_lines, w);
+        last_lines_add(y->engine->logs, runs[i].run, y->lines, entry, one_less, y);
     }
     free(wp);
     one_less(y);

@@ -4,6 +4,7 @@
 
 #include "common/mem.h"
 #include "common/plog.h"
+#include "daemon/last_lines.h"
 
 #define OUTCOME_STDERR_LINES 10
 #define OUTCOME_STDERR_RUNS  20 /* of how many failed processes the last lines are shown */
@@ -15,12 +16,6 @@ struct outcome {
     json_t *more;     /* what else the answer holds; NULL = nothing */
     unsigned pending; /* processes and log queries, and one until outcome_close */
     unsigned shown;
-};
-
-/* The last lines of one failed run, on their way. */
-struct outcome_lines {
-    struct outcome *outcome;
-    json_t *entry; /* borrowed: the outcome's list holds it */
 };
 
 static int by_id_instance(const void *a, const void *b)
@@ -77,25 +72,12 @@ static void on_flushed(void *arg)
     store_commit(o->engine->store, on_committed, o);
 }
 
-static void one_less(struct outcome *o)
+static void one_less(void *arg)
 {
+    struct outcome *o = arg;
+
     if (--o->pending == 0)
         logs_flush(o->engine->logs, on_flushed, o);
-}
-
-static void on_lines(void *arg, int rc, const struct log_line *lines, size_t n)
-{
-    struct outcome_lines *l = arg;
-    json_t *array = json_array();
-
-    for (size_t i = 0; rc == 0 && i < n; i++) {
-        json_t *text = json_stringn(lines[i].text, lines[i].len);
-
-        json_array_append_new(array, text ? text : json_string("(not UTF-8)"));
-    }
-    json_object_set_new(l->entry, "stderr", array);
-    one_less(l->outcome);
-    free(l);
 }
 
 struct outcome *outcome_new(struct engine *e, struct rpc_request *r)
@@ -125,13 +107,9 @@ void outcome_add(struct outcome *o, const struct waiter_result *r)
         return;
     json_object_set_new(entry, "error", json_string(r->error));
     if (r->failed_run && o->shown < OUTCOME_STDERR_RUNS) {
-        struct outcome_lines *l = xcalloc(1, sizeof(*l));
-        const struct log_query q = {.run = r->failed_run, .err = true, .lines = OUTCOME_STDERR_LINES};
-
         o->shown++;
         o->pending++;
-        *l = (struct outcome_lines){o, entry};
-        logs_query(o->engine->logs, &q, on_lines, l);
+        last_lines_add(o->engine->logs, r->failed_run, OUTCOME_STDERR_LINES, entry, one_less, o);
     }
 }
 

@@ -6,11 +6,12 @@
 #include "common/buf.h"
 #include "common/fs.h"
 #include "common/mem.h"
+#include "daemon/later.h"
 
 #define PACKAGE_JSON_MAX (1024u * 1024)
 
 struct lookup {
-    uv_work_t work;
+    struct later_job later;
     char *path; /* the script's; cut folder by folder */
     char *version;
     void (*found)(void *arg, char *version);
@@ -33,9 +34,9 @@ static char *read_version(const char *dir)
     return version;
 }
 
-static void look(uv_work_t *work)
+static void look(struct later_job *later)
 {
-    struct lookup *l = work->data;
+    struct lookup *l = (struct lookup *)later;
     char *slash;
 
     while (!l->version && (slash = strrchr(l->path, '/'))) {
@@ -44,11 +45,10 @@ static void look(uv_work_t *work)
     }
 }
 
-static void looked(uv_work_t *work, int status)
+static void looked(struct later_job *later)
 {
-    struct lookup *l = work->data;
+    struct lookup *l = (struct lookup *)later;
 
-    (void)status;
     l->found(l->arg, l->version);
     free(l->path);
     free(l);
@@ -57,12 +57,13 @@ static void looked(uv_work_t *work, int status)
 void package_version_find(uv_loop_t *loop, const char *script, void (*found)(void *arg, char *version),
                           void *arg)
 {
+    static struct later queue;
     struct lookup *l = xcalloc(1, sizeof(*l));
 
-    l->work.data = l;
+    l->later.work = look;
+    l->later.done = looked;
     l->path = xstrdup(script);
     l->found = found;
     l->arg = arg;
-    if (uv_queue_work(loop, &l->work, look, looked) < 0)
-        looked(&l->work, UV_ECANCELED);
+    later_put(&queue, loop, &l->later, false);
 }

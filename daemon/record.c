@@ -154,7 +154,7 @@ static bool is_field(const char *name)
     return false;
 }
 
-/* Each variable once as "NAME":value; those whose names look secret are masked. */
+/* Each variable once as "NAME":value; secrets are masked. */
 static void write_env(struct jsonw *w, char *const *env, bool beside_fields)
 {
     char name[256];
@@ -165,8 +165,11 @@ static void write_env(struct jsonw *w, char *const *env, bool beside_fields)
         if (!eq || (size_t)(eq - *env) >= sizeof(name))
             continue;
         snprintf(name, sizeof(name), "%.*s", (int)(eq - *env), *env);
-        if (!beside_fields || !is_field(name))
-            jsonw_kstr(w, name, env_name_is_secret(name) ? "********" : eq + 1);
+        if (!beside_fields || !is_field(name)) {
+            _cleanup_free_ char *masked = env_mask(name, eq + 1);
+
+            jsonw_kstr(w, name, masked ? masked : eq + 1);
+        }
     }
 }
 

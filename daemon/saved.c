@@ -87,6 +87,18 @@ static int read_app(const json_t *j, struct saved_app *a, struct err *err)
     return 0;
 }
 
+int saved_list_from_json(const json_t *apps, struct saved_list *out, struct err *err)
+{
+    int rc = 0;
+
+    *out = (struct saved_list){.apps = xcalloc(json_array_size(apps) + 1, sizeof(*out->apps))};
+    for (size_t i = 0; rc == 0 && i < json_array_size(apps); i++, out->n++)
+        rc = read_app(json_array_get(apps, i), &out->apps[i], err);
+    if (rc < 0)
+        saved_list_free(out);
+    return rc;
+}
+
 static int read_list(const char *text, struct saved_list *out, struct err *err)
 {
     json_t *j = json_loads(text, JSON_ALLOW_NUL, NULL);
@@ -99,13 +111,9 @@ static int read_list(const char *text, struct saved_list *out, struct err *err)
     } else if (json_integer_value(json_object_get(j, "version")) > SAVED_VERSION) {
         rc = err_set(err, -EBADMSG, "it is of a newer version");
     } else {
-        out->apps = xcalloc(json_array_size(apps) + 1, sizeof(*out->apps));
-        for (size_t i = 0; rc == 0 && i < json_array_size(apps); i++, out->n++)
-            rc = read_app(json_array_get(apps, i), &out->apps[i], err);
+        rc = saved_list_from_json(apps, out, err);
     }
     json_decref(j);
-    if (rc < 0)
-        saved_list_free(out);
     return rc;
 }
 

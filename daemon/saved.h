@@ -40,6 +40,10 @@ void saved_clear(struct engine *e);
 int saved_read(struct engine *e, struct saved_list *out, char *note, size_t cap, struct err *err);
 void saved_list_free(struct saved_list *l);
 
+/* A list of {"spec", "processes": [{"instance", "up"}]}. 0, or -EBADMSG with the message and an empty `out`.
+ */
+int saved_list_from_json(const json_t *apps, struct saved_list *out, struct err *err);
+
 /*
  * At the beginning: is it after a reboot or a shutdown, and is there a saved list? Then exactly that becomes
  * the list, and true is returned. What has the same name, namespace, script and instance as before keeps its

@@ -58,6 +58,7 @@ struct server_config {
     const rpc_handler *handlers; /* METHOD_COUNT entries; M_HELLO and M_PING are the server's own and NULL */
     const char *home;
     int keeper_pid;
+    const char *update_error; /* why the last update did not take place; NULL: it did */
     bool (*refuse)(void *arg, const struct method *m); /* true: answer RPC_SHUTTING_DOWN; may be NULL */
 };
 

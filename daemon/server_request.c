@@ -155,9 +155,9 @@ static void answer_hello(struct rpc_request *r)
     uv_timer_stop(&c->timer);
     free(c->by);
     c->by = by_text(c, by && *by ? by : "a client");
-    rpc_reply(r, json_pack("{s:i,s:s,s:i,s:i,s:s,s:I}", "protocol", PM_PROTOCOL, "version", PM_VERSION, "pid",
-                           (int)getpid(), "keeper_pid", s->cfg.keeper_pid, "home", s->cfg.home, "started_at",
-                           (json_int_t)s->started_ms));
+    rpc_reply(r, json_pack("{s:i,s:s,s:i,s:i,s:s,s:I,s:s*}", "protocol", PM_PROTOCOL, "version", PM_VERSION,
+                           "pid", (int)getpid(), "keeper_pid", s->cfg.keeper_pid, "home", s->cfg.home,
+                           "started_at", (json_int_t)s->started_ms, "update_error", s->cfg.update_error));
 }
 
 static void dispatch(struct rpc_request *r, enum method_id id)

@@ -27,11 +27,16 @@ static void push(struct store *s, struct store_op *op)
 {
     bool waited_for = op->kind == OP_COMMIT || op->kind == OP_GET_RUNS;
 
+    bool wake;
+
     pthread_mutex_lock(&s->lock);
+    /* A thread that gathers company for the first row is not to be woken for each that follows. */
+    wake = TAILQ_EMPTY(&s->incoming.ops) || (waited_for && !s->urgent);
     s->urgent = s->urgent || waited_for;
     store_queue_push(&s->incoming, op);
     s->lost += store_queue_shrink(&s->incoming, store_tuning.queue_max);
-    pthread_cond_signal(&s->wake);
+    if (wake)
+        pthread_cond_signal(&s->wake);
     pthread_mutex_unlock(&s->lock);
 }
 

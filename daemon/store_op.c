@@ -204,11 +204,13 @@ static bool key_set_add(struct key_set *set, struct row_key k)
  * From the newest backwards. A put goes when there is any later row of its key; a delete only when there is
  * a later delete, because deleting a process also deletes its runs, which a later put does not.
  */
-static void keep_latest(struct store_queue *q)
+void store_queue_squeeze(struct store_queue *q)
 {
     struct key_set any = {.mask = 1}, dels;
     struct store_op *op, *before;
 
+    if (q->writes < 2)
+        return;
     while (any.mask < q->writes * 2)
         any.mask *= 2;
     dels.mask = --any.mask;
@@ -266,7 +268,7 @@ size_t store_queue_shrink(struct store_queue *q, size_t bound)
 
     if (q->writes <= bound)
         return 0;
-    keep_latest(q);
+    store_queue_squeeze(q);
     lost += drop_oldest(q, OP_PUT_EVENT, bound / 2);
     lost += drop_oldest(q, OP_PUT_RUN, bound / 2);
     if (q->writes > bound / 2)

@@ -91,6 +91,9 @@ void store_queue_remove(struct store_queue *q, struct store_op *op);
 void store_queue_concat(struct store_queue *to, struct store_queue *from);
 void store_queue_clear(struct store_queue *q); /* frees all */
 
+/* Of rows with one key the latest wins: a crash or a start changes a process's row several times. */
+void store_queue_squeeze(struct store_queue *q);
+
 /*
  * Brings the rows down to half of `bound` when there are more than `bound`: of rows with one key the latest
  * wins; then the oldest events go, then the oldest runs; and if even that is not enough, all rows are

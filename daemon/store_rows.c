@@ -277,6 +277,7 @@ static int load_highest(sqlite3 *h, struct store_image *image)
     if (code == SQLITE_OK && (code = sqlite3_step(stmt)) == SQLITE_ROW) {
         uint64_t run = (uint64_t)sqlite3_column_int64(stmt, 0), app = (uint64_t)sqlite3_column_int64(stmt, 1);
 
+        image->last_run = run;
         image->next_run = image->next_run > run ? image->next_run : run + 1;
         image->next_app = image->next_app > app ? image->next_app : app + 1;
         code = SQLITE_OK;

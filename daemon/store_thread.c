@@ -14,7 +14,7 @@
 #include "daemon/store_int.h"
 #include "daemon/store_table.h"
 
-#define GATHER_MS 5
+#define GATHER_MS 50
 
 struct store_result *store_result_new(enum store_result_kind kind, int rc, const char *msg)
 {
@@ -45,6 +45,7 @@ static int write_rows(struct store *s, struct err *e)
     s->rows_refused = false;
     if (rc < 0)
         return rc;
+    store_queue_squeeze(&s->pending);
     TAILQ_FOREACH (op, &s->pending.ops, entry) {
         /* For a new database, should this one be lost before it has the row. */
         if (op->kind == OP_META && op->meta.key == META_NEXT_RUN)

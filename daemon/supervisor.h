@@ -62,6 +62,9 @@ void supervisor_on_child(struct supervisor *s, uint64_t run, pid_t pid, uint64_t
 void supervisor_on_exec(struct supervisor *s, uint64_t run, int step,
                         int error); /* error 0: the exec succeeded */
 void supervisor_on_refused(struct supervisor *s, uint64_t run, int step, int error);
+/* A spawn that sys.spawn had accepted could not be asked for after all: as its negative return. For a process
+ * that is being stopped meanwhile it only means that there is nothing to stop. */
+void supervisor_on_not_spawned(struct supervisor *s, uint64_t run, int rc, const char *words);
 /* The keeper died before it answered, and no child of this run lives: there was no run, and it is asked for
  * again. A start that takes one keeper after the other with it counts as refused. */
 void supervisor_on_unanswered(struct supervisor *s, uint64_t run);

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 
 #include "common/kwire.h"
+#include "common/mem.h"
 #include "common/plog.h"
 #include "daemon/supervisor_impl.h"
 
@@ -64,6 +65,23 @@ void supervisor_on_refused(struct supervisor *s, uint64_t run, int step, int err
         return;
     sup_enter(s);
     sup_post(pr, sup_run_failed(pr, LC_R_SPAWN_REFUSED, step, error));
+    sup_leave(s);
+}
+
+void supervisor_on_not_spawned(struct supervisor *s, uint64_t run, int rc, const char *words)
+{
+    struct proc *pr = (struct proc *)supervisor_by_run(s, run);
+
+    if (!pr || pr->p.pid || pr->p.exited)
+        return;
+    sup_enter(s);
+    if (pr->p.state == LC_STOPPING && pr->p.reason != LC_R_NONE) {
+        sup_post(pr, sup_run_failed(pr, pr->p.reason, 0, 0));
+    } else {
+        free(pr->spawn_error);
+        pr->spawn_error = xstrdup(words);
+        sup_post(pr, sup_run_failed(pr, LC_R_EXEC_FAILED, 0, -rc));
+    }
     sup_leave(s);
 }
 

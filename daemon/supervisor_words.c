@@ -85,6 +85,10 @@ static void add_status(struct line *l, const struct last_exit *e)
 /* `what` is what a failed step was about; NULL when it is not known. */
 static void add_failure(struct line *l, const struct last_exit *e, const char *what)
 {
+    if (e->step == KW_STEP_SEARCH && what) {
+        add(l, "interpreter \"%s\" is not on the PATH of the app", what);
+        return;
+    }
     if (e->step)
         add(l, "cannot %s%s%s", kw_step_word(e->step), what ? " " : "", what ? what : "");
     else
@@ -144,7 +148,7 @@ static const char *failed_object(const struct process *p)
 
     if (p->last.step == KW_STEP_CWD)
         return spec->cwd;
-    if (p->last.step == KW_STEP_EXEC)
+    if (p->last.step == KW_STEP_EXEC || p->last.step == KW_STEP_SEARCH)
         return spec->interpreter && strcmp(spec->interpreter, "none") != 0 ? spec->interpreter : spec->script;
     return NULL;
 }

@@ -37,8 +37,8 @@ struct sys {
 
     uint64_t (*next_run)(void *ctx); /* a run id that was never used */
 
-    /* Asks for a child for p->run. The answer comes as supervisor_on_child/_exec/_refused. A negative return
-     * (command not found, environment too large) is an exec failure; `e` says which. */
+    /* Asks for a child for p->run. The answer comes as supervisor_on_child/_exec/_refused/_not_spawned. A
+     * negative return (environment too large) is an exec failure; `e` says which. */
     int (*spawn)(void *ctx, struct process *p, struct err *e);
 
     void (*terminate)(void *ctx, struct process *p); /* polite: stop_signal to the tree, or the IPC message */

@@ -11,6 +11,7 @@
 
 #include "common/fs.h"
 #include "common/mem.h"
+#include "daemon/tree_hunt.h"
 #include "daemon/tree_proc.h"
 
 enum { DEPTH_UNKNOWN = -1, DEPTH_NONE = -2, DEPTH_BUSY = -3 };
@@ -91,6 +92,8 @@ static int depth_alone(const struct entry *e, const struct tree_ctx *ctx, const 
     /* Zombies have no environment; what started before the child cannot come from it. */
     if (e->st.dead || e->st.start_ticks < run->start_ticks)
         return DEPTH_NONE;
+    if (run->hunt)
+        return tree_hunt_wants(run->hunt, &e->st) ? 1 : DEPTH_NONE;
     return tree_proc_has_run(e->st.pid, ctx, run->run) ? 1 : DEPTH_NONE;
 }
 

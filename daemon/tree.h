@@ -16,6 +16,7 @@ struct tree_run {
     pid_t pid;            /* the child; also after its end */
     uint64_t start_ticks; /* of the child: a recycled pid is told apart by it */
     bool child_alive;
+    struct tree_hunt *hunt; /* not one run, but all that this one is after (tree_hunt.h); else NULL */
     bool foreign; /* its keeper died: orphans are under init or another subreaper, so all of /proc is read */
 };
 

@@ -98,7 +98,7 @@ void pid_list_free(struct pid_list *l)
 
 int tree_proc_stat(pid_t pid, struct proc_stat *out)
 {
-    char path[64], text[1024], *p;
+    char path[64], text[1024], *p, *name;
     unsigned long long start;
     long threads;
     char state;
@@ -117,6 +117,9 @@ int tree_proc_stat(pid_t pid, struct proc_stat *out)
     if (!p || sscanf(p + 1, " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %ld %*d %llu",
                      &state, &ppid, &threads, &start) != 4)
         return -EBADMSG;
+    name = strchr(text, '(');
+    *p = '\0';
+    snprintf(out->comm, sizeof(out->comm), "%.15s", name && name < p ? name + 1 : "");
     out->pid = pid;
     out->ppid = ppid;
     out->start_ticks = start;

@@ -11,6 +11,7 @@
 struct proc_stat {
     pid_t pid, ppid;
     uint64_t start_ticks;
+    char comm[16];
     bool dead; /* a zombie: it runs nothing any more and only waits to be reaped */
 };
 
@@ -23,6 +24,10 @@ int tree_proc_stat(pid_t pid, struct proc_stat *out);
  * second.
  */
 bool tree_proc_has_run(pid_t pid, const struct tree_ctx *ctx, uint64_t run);
+
+/* Of which run of this home is it, as its environment says? False for none. *proc = its pm_id, UINT32_MAX
+ * when it has none. Blocking like tree_proc_has_run. */
+bool tree_proc_claims(pid_t pid, const struct tree_ctx *ctx, uint64_t *run, uint32_t *proc);
 
 struct pid_list {
     pid_t *v;

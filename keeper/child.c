@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <string.h>
@@ -96,6 +97,30 @@ static size_t write_decimal(char *out, long value)
     return len;
 }
 
+/*
+ * Until the exec nothing else would tell a later daemon, which finds both others dead, that this process is
+ * about to become an app. The exec takes the name away after it has put the new environment in its place. It
+ * is given before the copies of the lock and of the link to the engine are closed: nobody can be the next
+ * daemon, or keeper, before it is there.
+ */
+static void take_unborn_name(char *const *envp)
+{
+    static const char var[] = "PM_RUN_ID=";
+    char name[16] = SPAWN_UNBORN; /* what the kernel keeps */
+    size_t len = strlen(name);
+
+    for (; *envp; envp++) {
+        const char *value = *envp + strlen(var);
+
+        if (strncmp(*envp, var, strlen(var)) != 0)
+            continue;
+        for (; *value && *value != '.' && len < sizeof(name) - 1; value++)
+            name[len++] = *value;
+        prctl(PR_SET_NAME, name, 0, 0, 0);
+        return;
+    }
+}
+
 /* Readers take a leading zero for octal, so the number is cut short instead of padded. */
 static void write_listen_pid(char **envp)
 {
@@ -183,10 +208,47 @@ static void set_ids(const struct child_setup *c)
         fail(c->err, KW_STEP_UID);
 }
 
+static const char *search_path(char *const *env)
+{
+    for (; *env; env++)
+        if (strncmp(*env, "PATH=", 5) == 0 && (*env)[5])
+            return *env + 5;
+    return "/usr/local/bin:/usr/bin:/bin";
+}
+
+/* As execvp, but on the PATH of the child's own environment and without a shell for what has no format. */
+static _Noreturn void exec_program(const struct child_setup *c)
+{
+    const struct spawn_spec *s = c->spec;
+    char full[PATH_MAX];
+    int found = 0;
+
+    if (strchr(s->path, '/')) {
+        execve(s->path, s->argv, s->envp);
+        fail(c->err, KW_STEP_EXEC);
+    }
+    for (const char *dir = search_path(s->envp), *end; *dir; dir = *end ? end + 1 : end) {
+        end = dir + strcspn(dir, ":");
+        if (end == dir || (size_t)(end - dir) + strlen(s->path) + 2 > sizeof(full))
+            continue;
+        memcpy(full, dir, (size_t)(end - dir));
+        full[end - dir] = '/';
+        strcpy(full + (end - dir) + 1, s->path);
+        execve(full, s->argv, s->envp);
+        if (errno == EACCES)
+            found = EACCES; /* there is one that may not be executed; a later one may be better */
+        else if (errno != ENOENT && errno != ENOTDIR && errno != ESTALE && errno != ETIMEDOUT)
+            fail(c->err, KW_STEP_EXEC);
+    }
+    errno = found ? found : ENOENT;
+    fail(c->err, found ? KW_STEP_EXEC : KW_STEP_SEARCH);
+}
+
 _Noreturn void child_run(struct child_setup *c)
 {
     const struct spawn_spec *s = c->spec;
 
+    take_unborn_name(s->envp);
     setsid(); /* cannot fail: a fresh child leads no group */
     child_reset_signals(NULL);
     place_descriptors(c);
@@ -198,6 +260,5 @@ _Noreturn void child_run(struct child_setup *c)
         set_ids(c);
     if ((s->flags & SPAWN_NO_NEW_PRIVS) && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         fail(c->err, KW_STEP_LIMITS);
-    execve(s->path, s->argv, s->envp);
-    fail(c->err, KW_STEP_EXEC);
+    exec_program(c);
 }

@@ -29,6 +29,7 @@
 #define LINK_END_MS      1000u /* from the end of its link to its own end */
 #define BYE_MS           5000u /* from KW_BYE to its own end */
 #define FRESH_TRIES      3u
+#define IMAGE_TRIES      3u /* engines that end before they serve, until another image is tried */
 
 extern char **environ;
 
@@ -37,7 +38,7 @@ void engine_init(struct engine *e, char *const *argv)
     const char *text = getenv("PM_HEARTBEAT_LIMIT");
     unsigned long limit = text ? strtoul(text, NULL, 10) : 0;
 
-    *e = (struct engine){.argv = argv, .pidfd = -1, .err_fd = -1};
+    *e = (struct engine){.argv = argv, .pidfd = -1, .err_fd = -1, .image = -1};
     e->limit_ms = limit > 0 && limit <= 3600000 ? (unsigned)limit : BEAT_LIMIT_MS;
 }
 
@@ -48,7 +49,8 @@ static void close_fd(int *fd)
     *fd = -1;
 }
 
-static _Noreturn void engine_exec(char *const *argv, int link, int err)
+/* `image`: the program file instead of argv[0]; -1: none. */
+static _Noreturn void engine_exec(char *const *argv, int image, int link, int err)
 {
     /* The engine sets its own handling; until then neither a hang-up nor a closed pipe may end it. */
     static const int keep_ignored[] = {SIGHUP, SIGPIPE, 0};
@@ -56,12 +58,18 @@ static _Noreturn void engine_exec(char *const *argv, int link, int err)
     ssize_t ignored;
 
     child_reset_signals(keep_ignored);
-    link = fcntl(link, F_DUPFD_CLOEXEC, 5);
-    err = fcntl(err, F_DUPFD_CLOEXEC, 5);
-    if (link >= 0 && err >= 0 && dup2(link, 3) == 3 && dup3(err, 4, O_CLOEXEC) == 4) {
+    link = fcntl(link, F_DUPFD_CLOEXEC, 6);
+    err = fcntl(err, F_DUPFD_CLOEXEC, 6);
+    if (image >= 0 && image < 6)
+        image = fcntl(image, F_DUPFD_CLOEXEC, 6);
+    if (link >= 0 && err >= 0 && dup2(link, 3) == 3 && dup3(err, 4, O_CLOEXEC) == 4 &&
+        (image < 0 || dup3(image, 5, O_CLOEXEC) == 5)) {
         err = 4;
-        close_range(5, ~0u, 0);
-        execve(argv[0], argv, environ);
+        close_range(image < 0 ? 5 : 6, ~0u, 0);
+        if (image < 0)
+            execve(argv[0], argv, environ);
+        else
+            execveat(5, "", argv, environ, AT_EMPTY_PATH);
     }
     e.error = errno;
     ignored = write(err, &e, sizeof(e));
@@ -103,7 +111,7 @@ static int fork_engine(struct keeper *k, int link[2], int err[2])
         return -errno;
     e->pid = fork();
     if (e->pid == 0)
-        engine_exec(e->argv, link[1], err[1]);
+        engine_exec(e->argv, e->fell_back ? e->image : -1, link[1], err[1]);
     if (e->pid < 0) {
         e->pid = 0;
         return -errno;
@@ -121,6 +129,7 @@ static void start(struct keeper *k)
     if (rc == 0) {
         e->ours = true;
         e->hushed = false;
+        e->serves = false;
         e->starts++;
         e->err_fd = err[0];
         e->pidfd = pidfd_open(e->pid, 0); /* without one it is signalled by its pid: safe, it is our child */
@@ -169,6 +178,51 @@ static void kill_engine(struct keeper *k, const char *why)
     e->hushed = true;
 }
 
+/*
+ * What is installed may be broken while the image that served before is whole: after a few engines that ended
+ * before they served (one that hung is enough) the other one is tried. It stays until the next update, or
+ * until it fails as well.
+ */
+static void judge_image(struct keeper *k, const char *what)
+{
+    struct engine *e = &k->engine;
+
+    if (e->serves || e->image < 0 || k->shutdown.bye)
+        return;
+    e->unserved = e->hushed ? IMAGE_TRIES : e->unserved + 1;
+    if (e->unserved < IMAGE_TRIES)
+        return;
+    e->unserved = 0;
+    e->failures = 0;
+    e->backoff_ms = 0;
+    e->fell_back = !e->fell_back;
+    snprintf(k->upgrade.trouble, sizeof(k->upgrade.trouble),
+             "the installed engine does not start: %.110s; the one before it goes on", what);
+    log_error("no engine came up: %s; going over to %s", what,
+              e->fell_back ? "the image that served last" : "the installed program");
+}
+
+void engine_serves(struct keeper *k)
+{
+    struct engine *e = &k->engine;
+    char path[32];
+    int fd;
+
+    e->serves = true;
+    e->unserved = 0;
+    if (e->fell_back)
+        return;
+    k->upgrade.trouble[0] = '\0';
+    snprintf(path, sizeof(path), "/proc/%d/exe", (int)e->pid);
+    fd = open(path, O_PATH | O_CLOEXEC);
+    if (fd < 0) {
+        log_warn("cannot keep the engine's program file: %s", strerror(errno));
+        return;
+    }
+    close_fd(&e->image);
+    e->image = fd;
+}
+
 /* Common to both ways of seeing the end. `what` names it for the log. */
 static void gone(struct keeper *k, const char *what)
 {
@@ -194,6 +248,7 @@ static void gone(struct keeper *k, const char *what)
         return;
     }
     shutdown_engine_failed(k);
+    judge_image(k, what);
     schedule(k, lived, what);
 }
 

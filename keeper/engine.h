@@ -10,6 +10,8 @@ void engine_init(struct engine *e, char *const *argv);
 /* KW_HELLO came. For an engine that is not our child this is where it is checked and watched from. */
 void engine_hello(struct keeper *k, pid_t pid);
 
+void engine_serves(struct keeper *k); /* KW_READY came */
+
 void engine_reaped(struct keeper *k, int wait_status); /* our child, waited for */
 void engine_vanished(struct keeper *k);                /* the pidfd of one that is not our child says so */
 

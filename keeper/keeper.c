@@ -17,10 +17,12 @@
 #include "keeper/attach.h"
 #include "keeper/engine.h"
 #include "keeper/files.h"
+#include "keeper/handover.h"
 #include "keeper/link.h"
 #include "keeper/loop.h"
 #include "keeper/ready.h"
 #include "keeper/state.h"
+#include "keeper/upgrade.h"
 
 #define LOCK_WAIT_MS   10000u /* a daemon that goes down holds the lock until its engine has ended */
 #define ATTACH_WAIT_MS 3000
@@ -70,17 +72,10 @@ static void raise_nofile(struct keeper *k)
     setenv(CALLER_NOFILE, text, 1);
 }
 
-/* "pmd --engine --keeper-fd 3 --home DIR". The path is taken now: after an upgrade /proc/self/exe would name
- * a deleted file. The strings live as long as the process. */
-static char *const *engine_argv(const struct keeper *k, char *argv[7])
+/* "pmd --engine --keeper-fd 3 --home DIR". The strings live as long as the keeper. */
+static char *const *engine_argv(struct keeper *k, char *argv[7])
 {
-    static char path[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
-
-    if (n <= 0)
-        return NULL;
-    path[n] = '\0';
-    argv[0] = path;
+    argv[0] = k->program;
     argv[1] = (char *)"--engine";
     argv[2] = (char *)"--keeper-fd";
     argv[3] = (char *)"3";
@@ -184,6 +179,17 @@ static int begin(struct keeper *k, const struct keeper_options *o)
     return 0;
 }
 
+int keeper_check_upgrade(const char *version)
+{
+    unsigned long n = strtoul(version, NULL, 10);
+
+    if (n >= HANDOVER_OLDEST && n <= HANDOVER_VERSION)
+        return KEEPER_CAN_UPGRADE;
+    fprintf(stderr, "pmd: pm %s takes over from keepers whose state has version %d to %d, not %.20s\n",
+            PM_VERSION, HANDOVER_OLDEST, HANDOVER_VERSION, version);
+    return 1;
+}
+
 static void end(struct keeper *k)
 {
     if (k->link.fd >= 0)
@@ -195,6 +201,10 @@ static void end(struct keeper *k)
         close(k->engine.err_fd);
     if (k->epoll_fd >= 0)
         close(k->epoll_fd);
+    if (k->engine.image >= 0)
+        close(k->engine.image);
+    if (k->upgrade.probe > 0)
+        close(k->upgrade.probe_err);
     if (k->signal_fd >= 0)
         close(k->signal_fd);
     home_close(&k->home);
@@ -207,16 +217,21 @@ static int prepare(struct keeper *k, const struct keeper_options *o)
     struct err e;
     int rc = secure_stdio(&why);
 
+    if (rc == 0 && !o->resume_fd && (rc = upgrade_find_program(k)) < 0)
+        why = "cannot find out where this program is";
     if (rc < 0) {
         fprintf(stderr, "pmd: %s: %s\n", why, strerror(-rc));
         return 1;
     }
-    close_inherited(o->attach_fd);
+    if (!o->resume_fd) /* else everything open is meant to be */
+        close_inherited(o->attach_fd);
     _cleanup_free_ char *path = home_path(o->home, &e);
     if (!path || home_open(&k->home, path, 1, &e) < 0) {
         fprintf(stderr, "pmd: %s\n", e.msg);
         return 1;
     }
+    if (o->resume_fd)
+        return -1;
     if (o->attach_fd >= 0) {
         setsid(); /* fails for a leader, which needs none */
         return -1;
@@ -228,11 +243,13 @@ int keeper_main(const struct keeper_options *o)
 {
     static struct keeper k; /* too large for the stack, and there is one */
     static char *own_argv[7];
+    bool resumed = false;
     int rc;
 
     k = (struct keeper){.foreground = o->foreground,
                         .home = {.dirfd = -1},
                         .ready_fd = READY_NOBODY,
+                        .engine = {.pidfd = -1, .err_fd = -1, .image = -1},
                         .epoll_fd = -1,
                         .signal_fd = -1};
     plog_init("keeper");
@@ -241,13 +258,16 @@ int keeper_main(const struct keeper_options *o)
     rc = prepare(&k, o);
     if (rc < 0) {
         engine_init(&k.engine, o->engine_argv ? o->engine_argv : engine_argv(&k, own_argv));
-        rc = begin(&k, o);
+        rc = o->resume_fd ? upgrade_resume(&k, o) : begin(&k, o);
+        resumed = rc == 0;
         if (rc == 0) {
             log_info("keeper %s for %s", PM_VERSION, k.home.path);
             loop_run(&k);
             rc = k.status;
         }
     }
+    if (o->resume_fd && !resumed)
+        upgrade_go_back(&k, o);
     end(&k);
     return rc < 0 ? 0 : rc;
 }

@@ -13,9 +13,18 @@ struct keeper_options {
     bool foreground;  /* stay in the foreground and log to the stderr that is there */
     bool autostart;   /* a daemon that already runs is success, not an error */
     int attach_fd;    /* link to a living engine that lost its keeper; -1: none */
+    int resume_fd;    /* after an upgrade: what the keeper before knew (handover.h); 0: none */
+    int previous_fd;  /* and its program file, to go back to; 0: none, this is it */
     /* What to run as the engine, with the link as descriptor 3; NULL: this program with --engine. */
     char *const *engine_argv;
 };
+
+/* Exit status of `pmd --check-upgrade VERSION` for yes. Not 0, which any program may give. */
+#define KEEPER_CAN_UPGRADE 87
+
+/* The exit status for a keeper that wants to become this program and writes its state in this version; the
+ * reason for a no is on stderr. */
+int keeper_check_upgrade(const char *version);
 
 /*
  * Runs the keeper. Without `foreground` and `attach_fd` it detaches, and the call returns in the caller's

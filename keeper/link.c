@@ -11,6 +11,7 @@
 #include "keeper/news.h"
 #include "keeper/shutdown.h"
 #include "keeper/spawn.h"
+#include "keeper/upgrade.h"
 
 #define MESSAGES_A_TURN 64
 
@@ -202,6 +203,12 @@ static void on_message(struct keeper *k, struct kw_msg *m)
         break;
     case KW_STOPPING:
         shutdown_by_engine(k);
+        break;
+    case KW_UPGRADE:
+        upgrade_begin(k);
+        break;
+    case KW_READY:
+        engine_serves(k);
         break;
     default:
         log_warn("unknown message %u from the engine, ignored", (unsigned)m->type);

@@ -19,6 +19,7 @@
 #include "keeper/shutdown.h"
 #include "keeper/spawn.h"
 #include "keeper/timer.h"
+#include "keeper/upgrade.h"
 
 #define EVENTS_A_TURN 64
 #define ASLEEP_MS     1000u /* woken this much too late: this process did not run */
@@ -58,6 +59,8 @@ static void reap(struct keeper *k)
             engine_reaped(k, status);
         else if ((r = table_find_pid(&k->table, pid)))
             spawn_reaped(k, r, status, &ru);
+        else
+            upgrade_reaped(k, pid, status);
         /* Anything else is an orphan that came to the subreaper: waiting for it was all it needed. */
     }
 }
@@ -128,6 +131,7 @@ static uint64_t tick(struct keeper *k, uint64_t now)
 
     engine_tick(k, now, &next);
     shutdown_tick(k, now, &next);
+    upgrade_tick(k, now, &next);
     if (k->link.retry_ms)
         timer_due(&next, k->link.retry_ms);
     return next;

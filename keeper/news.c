@@ -149,6 +149,12 @@ static int send_record(struct keeper *k, struct record *r)
     return 1;
 }
 
+static void add_trouble(const struct keeper *k, struct kw_msg *m)
+{
+    m->note_len = (uint16_t)strlen(k->upgrade.trouble);
+    memcpy(m->note, k->upgrade.trouble, m->note_len);
+}
+
 static int send_plain(struct keeper *k, const struct kw_msg *m, bool *owed, bool now)
 {
     int rc = kw_send(k->link.fd, m);
@@ -170,7 +176,14 @@ static int send_next(struct keeper *k)
     if (l->welcome_owed) {
         struct kw_msg welcome = {.type = KW_WELCOME, .pid = getpid(), .arg = KW_VERSION};
 
+        add_trouble(k, &welcome);
         return send_plain(k, &welcome, &l->welcome_owed, false);
+    }
+    if (l->upgraded_owed) {
+        struct kw_msg m = {.type = KW_UPGRADED, .arg = KW_VERSION, .error = k->upgrade.error};
+
+        add_trouble(k, &m);
+        return send_plain(k, &m, &l->upgraded_owed, false);
     }
     if (l->has_refused)
         return send_plain(k, &l->refused, &l->has_refused, false);

@@ -2,6 +2,7 @@
 #ifndef PM_KEEPER_STATE_H
 #define PM_KEEPER_STATE_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/resource.h>
@@ -34,7 +35,8 @@ struct link {
     bool snapshot_open; /* KW_SNAPSHOT_END is owed */
     bool has_refused;   /* one answer waits here; nothing more is read until it is gone */
     struct kw_msg refused;
-    bool welcome_owed; /* the answer to KW_HELLO */
+    bool welcome_owed;  /* the answer to KW_HELLO */
+    bool upgraded_owed; /* the answer to KW_UPGRADE */
     bool stop_told;
     bool reopen_owed; /* SIGUSR2 came */
 };
@@ -53,6 +55,10 @@ struct engine {
     unsigned failures; /* ends in a row within a second of the start */
     unsigned limit_ms; /* heartbeat */
     uint64_t starts;
+    bool serves;       /* it has said KW_READY */
+    unsigned unserved; /* ends in a row of engines that had not */
+    int image;         /* O_PATH: the program file of the last engine that served; -1: none yet */
+    bool fell_back;    /* engines are started from `image`, as what is installed does not start */
 };
 
 /* shutdown.c */
@@ -66,6 +72,24 @@ struct shutdown {
     uint64_t deadline_ms;
 };
 
+enum upgrade_phase {
+    UPGRADE_NONE,
+    UPGRADE_PROBE,  /* the installed program is asked whether it can take over */
+    UPGRADE_SETTLE, /* it can; as soon as nothing is under way to the engine */
+};
+
+/* upgrade.c */
+struct upgrade {
+    enum upgrade_phase phase;
+    pid_t probe;
+    int probe_err;     /* its exec error pipe */
+    bool overdue;      /* it was killed */
+    uint64_t asked_by; /* which engine, by its number */
+    uint64_t deadline_ms;
+    int error;                 /* for the answer */
+    char trouble[KW_NOTE_MAX]; /* why the last update, or the installed engine, did not start; or "" */
+};
+
 struct keeper {
     struct home home;
     bool foreground;
@@ -76,6 +100,8 @@ struct keeper {
     struct link link;
     struct engine engine;
     struct shutdown shutdown;
+    struct upgrade upgrade;
+    char program[PATH_MAX]; /* the installed pmd: what an upgrade executes */
     int epoll_fd, signal_fd;
     bool quit;
     int status;

@@ -1,4 +1,4 @@
-"""The keeper is killed while it forks: whatever became of the child, no app runs twice and none is lost."""
+"""The keeper, or both daemons, are killed while it forks: whatever became of the child, no app runs twice and none is lost."""
 
 import os
 import random
@@ -119,6 +119,51 @@ class KeeperFork(PmTest):
         self.assertEqual(self.home.status("caught"), "online")
         self.assertEqual(self.home.restarts("caught"), 0)
         self.assert_one_process_each(2)
+
+    def test_the_engine_dies_too(self):
+        """The next daemon must not leave a child that becomes the app later, beside the one that it starts itself."""
+        self.home.start("other", child("silent"))
+        other = self.home.pid("other")
+        command, keeper, orphan = self.start_and_stop()
+        os.kill(self.home.engine_pid(), signal.SIGKILL)
+        ptrace.kill(keeper)
+        self.home.finish(command)
+        wait_until(lambda: self.home.daemons() == [orphan], what="both are dead")
+        start = self.home.popen("start", child("silent")[0], "--name", "next")
+        _, status = os.waitpid(orphan, ptrace.WALL)
+        self.assertTrue(os.WIFSIGNALED(status), "status %#x" % status)
+        self.assertEqual(self.home.finish(start).code, 0)
+        self.assertIn("pid %d was about to become an app" % orphan, self.home.log())
+        self.assertEqual(self.home.pid("other"), other)
+        wait_until(lambda: all(p["pm2_env"]["status"] == "online" for p in self.home.jlist()), what="all run")
+        self.assert_one_process_each(len(self.home.jlist()))
+
+    def kill_both(self, keeper, engine):
+        os.kill(keeper, signal.SIGSTOP)
+        os.kill(engine, signal.SIGKILL)
+        os.kill(keeper, signal.SIGKILL)
+
+    def test_a_storm_that_kills_both(self):
+        """What state.db does not know yet is ended by the next daemon, and started anew."""
+        count = 12
+        self.home.start_apps([{"name": "app", "script": child("silent")[0], "instances": count}])
+        self.home.start("left", child("silent"))  # nothing happens to it
+        left = self.home.pid("left")
+        for turn in range(scaled(15, 3)):
+            keeper, engine = self.home.keeper_pid(), self.home.engine_pid()
+            before = set(self.home.app_pids())
+            command = self.home.popen("restart", "app")
+            wait_until(lambda: set(self.home.app_pids()) != before, what="the restart has begun", step=0.001)
+            time.sleep(random.uniform(0, 0.05))
+            self.kill_both(keeper, engine)
+            self.home.finish(command)
+            wait_until(lambda: not {keeper, engine} & set(self.home.daemons()), what="both are dead")
+            self.home.start("new%d" % turn, child("silent"))
+            wait_until(lambda: all(p["pm2_env"]["status"] == "online" for p in self.home.jlist()), 30, "all run again")
+            wait_until(lambda: len(self.home.app_pids()) == count + 2 + turn, 10, lambda: "each once: %s" % self.home.app_pids())
+            self.assert_one_process_each(count + 2 + turn)
+            self.assertEqual(self.home.pid("left"), left)
+        wait_until(self.home.one_daemon, what="one keeper and one engine")
 
     def test_a_storm(self):
         """At a random moment of many starts."""

@@ -63,13 +63,28 @@ class Persistence(harness.PmTest):
 
     # ---- engine and daemons die
 
+    def stay(self, event):
+        """Without a saved list and with another one, all processes live through it with their pids and counters."""
+        self.home.start_apps(self.apps("a", "b", "stopped"))
+        self.call("process.restart", selectors=["b"])
+        self.call("process.stop", selectors=["stopped"])
+        before = [(p["id"], p["name"], p["pid"], p["restarts"], p["status"]) for p in self.call("list")]
+        for saved in (False, True):
+            if saved:
+                self.call("save")
+                self.home.start_apps(self.apps("not-saved"))
+                before = [(p["id"], p["name"], p["pid"], p["restarts"], p["status"]) for p in self.call("list")]
+            event()
+            wait_until(lambda: [(p["id"], p["name"], p["pid"], p["restarts"], p["status"]) for p in self.call("list")] == before,
+                       what=lambda: "%s instead of %s" % (self.call("list"), before))
+
+    def kill_keeper(self):
+        keeper = self.home.keeper_pid()
+        os.kill(keeper, signal.SIGKILL)
+        wait_until(lambda: self.home.keeper_pid() not in (None, keeper), what="a new keeper")
+
     def test_engine_dies(self):
-        self.home.start_apps(self.apps("a", "b"))
-        self.call("save")
-        self.home.start_apps(self.apps("c"))
-        before = self.pids()
-        self.home.replace_engine()
-        self.assertEqual(self.pids(), before)
+        self.stay(self.home.replace_engine)
 
     def test_update(self):
         self.home.start_apps(self.apps("a"))
@@ -85,20 +100,13 @@ class Persistence(harness.PmTest):
         self.assertEqual(self.pids(), before)
 
     def test_keeper_dies(self):
-        self.home.start_apps(self.apps("a"))
-        before, keeper = self.pids(), self.home.keeper_pid()
-        os.kill(keeper, signal.SIGKILL)
-        wait_until(lambda: self.home.keeper_pid() not in (None, keeper), what="a new keeper")
-        self.assertEqual(self.pids(), before)
+        self.stay(self.kill_keeper)
 
     def test_both_die(self):
-        self.home.start_apps(self.apps("a", "b"))
-        self.call("save")
-        self.home.start_apps(self.apps("c"))
-        before = self.pids()
-        self.double_kill()
-        self.begin()
-        self.assertEqual(self.pids(), before)  # not the saved list: nothing was stopped
+        def both():
+            self.double_kill()
+            self.begin()
+        self.stay(both)  # not the saved list: nothing was stopped
 
     # ---- reboot and SIGTERM
 
@@ -174,13 +182,53 @@ class Persistence(harness.PmTest):
         self.begin()
         wait_until(lambda: self.names() == ["a", "b"])
 
+    def test_pm_kill_without_a_saved_list(self):
+        self.home.start_apps(self.apps("a"))
+        self.home.ok("kill")
+        self.home.wait_no_daemon()
+        self.home.engine_may_die = True
+        self.begin()
+        self.assertEqual(self.call("list"), [])
+        self.reboot()
+        self.assertEqual(self.call("list"), [])
+        result = self.home.fails(1, "resurrect")
+        self.assertIn("there is no saved list; pm save makes one", result.err)
+        self.home.start_apps(self.apps("b"))  # a list again, which comes back as any
+        self.reboot()
+        wait_until(lambda: self.names() == ["b"], what=lambda: str(self.call("list")))
+
+    def test_pm_kill_and_a_reboot(self):
+        self.home.start_apps(self.apps("a"))
+        self.call("save")
+        self.home.ok("kill")
+        self.home.wait_no_daemon()
+        self.home.engine_may_die = True
+        self.begin()
+        self.reboot()
+        self.assertEqual(self.call("list"), [])
+        self.home.ok("resurrect")
+        self.assertEqual(self.names(), ["a"])
+
+    def test_both_die_and_the_machine_with_them(self):
+        """Which is told by the boot id: the pids of before are other programs' now."""
+        self.home.start_apps(self.apps("a"))
+        pid = self.pids()["a"]
+        self.double_kill()
+        self.state_db("UPDATE meta SET value = 'another-boot' WHERE key = 'boot_id'")
+        self.begin()
+        wait_until(lambda: self.names() == ["a"], what=lambda: str(self.call("list")))
+        self.assertNotEqual(self.pids()["a"], pid)
+        self.assertTrue(alive(pid))  # not pm's any more, and not touched
+        harness.send_signal(pid, signal.SIGKILL)
+        wait_dead(pid)
+
     # ---- save and resurrect
 
     def test_resurrect(self):
         self.begin()
         with self.assertRaises(RpcError) as e:
             self.call("resurrect")
-        self.assertEqual(e.exception.code, -32010)
+        self.assertEqual(e.exception.code, -32011)
         self.home.start_apps(self.apps("a", "b") + self.apps("c", instances=2, namespace="other"))
         self.call("process.stop", selectors=["b"])
         self.call("save")
@@ -200,6 +248,11 @@ class Persistence(harness.PmTest):
         self.call("process.delete", selectors=["a"])
         with self.assertRaisesRegex(RpcError, "the list is empty; --force saves it all the same"):
             self.call("save")
+        # As PM2: a warning, so that a script that saves after each step goes on; and the list before stays.
+        result = self.home.ok("save")
+        self.assertIn("the list is empty and was not saved", result.err)
+        self.assertEqual([p["name"] for p in self.call("resurrect")["processes"]], ["a"])
+        self.call("process.delete", selectors=["a"])
         self.call("save", force=True)
         self.terminate()
         self.begin()

@@ -96,7 +96,9 @@ static void test_bad_requests(void **state)
     struct err e;
 
     (void)state;
-    s.path = "sh";
+    s.path = "./sh";
+    assert_int_equal(spawn_spec_seal(&s, &e), -EINVAL);
+    s.path = "";
     assert_int_equal(spawn_spec_seal(&s, &e), -EINVAL);
     s = sample();
     s.argv = none;

@@ -201,6 +201,57 @@ static void test_secrets(void **state)
     assert_false(env_name_is_secret("NODE_ENV"));
     assert_false(env_name_is_secret("PORT"));
     assert_false(env_name_is_secret("SSH_AUTH_SOCK"));
+
+    static const char *const secret[] = {
+        "apiKey",    "apiKeyId",     "SSHKEYS", "KEY2",           "HTTP_AUTHORIZATION",
+        "key",       "REDIS_PASS",   "GPG_KEY", "SESSION_COOKIE", "PASSPHRASE",
+        "GH_TOKENS", "NPM_TOKEN_RO", "_KEY_",   "TLS_KEY_FILE"};
+    static const char *const plain[] = {"SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS",
+                                        "PIP_CERT",      "SSL_CERT_DIR",
+                                        "KEYBOARD",      "KEYMAP",
+                                        "XAUTHORITY",    "GIT_AUTHOR_NAME",
+                                        "AUTHOR",        "OLDPWD",
+                                        "CALLBACK_URI",  "TOKENIZERS_PARALLELISM",
+                                        "PASSENGER_ENV", "HOME",
+                                        "LS_COLORS"};
+
+    for (size_t i = 0; i < ARRAY_LEN(secret); i++)
+        assert_true(env_name_is_secret(secret[i]));
+    for (size_t i = 0; i < ARRAY_LEN(plain); i++)
+        assert_false(env_name_is_secret(plain[i]));
+}
+
+static void check_mask(const char *value, const char *want)
+{
+    char *masked = env_mask("BACKEND", value);
+
+    if (want)
+        assert_string_equal(masked, want);
+    else
+        assert_null(masked);
+    free(masked);
+}
+
+static void test_masks(void **state)
+{
+    char *masked = env_mask("A_TOKEN", "x");
+
+    (void)state;
+    assert_string_equal(masked, "********");
+    free(masked);
+    check_mask("postgres://shop:geheim@db:5432/shop?x=1", "postgres://shop:********@db:5432/shop?x=1");
+    check_mask("redis://:geheim@r", "redis://:********@r");
+    check_mask("mongodb://u:p@a:1,b:2/x http://v:q@c", "mongodb://u:********@a:1,b:2/x http://v:********@c");
+    check_mask("amqp://u:p@ss@h/x", "amqp://u:********@h/x");
+    check_mask("amqp://u:p/ss@h/x", "amqp://u:********@h/x");
+    check_mask("{\"url\":\"http://u:p@h\"}", "{\"url\":\"http://u:********@h\"}");
+    check_mask("http://u@h/x", NULL);
+    check_mask("http://u:@h", NULL);
+    check_mask("http://h:8080/a@b", NULL);
+    check_mask("http://h/a:b@c", NULL);
+    check_mask("://", NULL);
+    check_mask("http://a:b", NULL);
+    check_mask("", NULL);
 }
 
 static void test_env(void **state)
@@ -421,13 +472,21 @@ static void test_set_text(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_table_is_sound), cmocka_unit_test(test_foreign_keys),
-        cmocka_unit_test(test_defaults),       cmocka_unit_test(test_durations),
-        cmocka_unit_test(test_sizes),          cmocka_unit_test(test_signals),
-        cmocka_unit_test(test_split),          cmocka_unit_test(test_suggestions),
-        cmocka_unit_test(test_secrets),        cmocka_unit_test(test_env),
-        cmocka_unit_test(test_env_json),       cmocka_unit_test(test_wire),
-        cmocka_unit_test(test_wire_refuses),   cmocka_unit_test(test_set_text),
+        cmocka_unit_test(test_table_is_sound),
+        cmocka_unit_test(test_foreign_keys),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_durations),
+        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_signals),
+        cmocka_unit_test(test_split),
+        cmocka_unit_test(test_suggestions),
+        cmocka_unit_test(test_secrets),
+        cmocka_unit_test(test_masks),
+        cmocka_unit_test(test_env),
+        cmocka_unit_test(test_env_json),
+        cmocka_unit_test(test_wire),
+        cmocka_unit_test(test_wire_refuses),
+        cmocka_unit_test(test_set_text),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/err.h"
 #include "common/mem.h"
 #include "daemon/launch.h"
 
@@ -28,9 +27,8 @@ static void check(const char *base, uint32_t instance, const char *want)
     struct app app = {.spec = make_spec(base)};
     struct process p = {.app = &app, .id = 7, .instance = instance, .run = 1};
     struct launch l;
-    struct err e;
 
-    assert_int_equal(launch_init(&l, &ctx, &p, &e), 0);
+    launch_init(&l, &ctx, &p);
     assert_string_equal(env_get(l.envp, "PORT"), want);
     assert_string_equal(env_get(l.envp, "pm_id"), "7");
     launch_deinit(&l);

@@ -249,7 +249,7 @@ static void test_start_new(void **state)
 
     (void)x;
     assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), 0);
-    p.fd = keeper_start_new("/proc/self/exe", &home, &e);
+    p.fd = keeper_start_new("/proc/self/exe", "/proc/self/exe", &home, &e);
     assert_true(p.fd >= 0);
     assert_int_equal(poll(&p, 1, 10000), 1);
     assert_int_equal(kw_recv(p.fd, &m), 1);
@@ -263,7 +263,7 @@ static void test_start_new(void **state)
     assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
     close(p.fd);
     /* What cannot be executed shows as the end of the link. */
-    p.fd = keeper_start_new("/nonexistent", &home, &e);
+    p.fd = keeper_start_new("/nonexistent", "/nonexistent", &home, &e);
     assert_true(p.fd >= 0);
     assert_int_equal(poll(&p, 1, 10000), 1);
     assert_int_equal(kw_recv(p.fd, &m), 0);

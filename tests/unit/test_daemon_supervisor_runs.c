@@ -433,6 +433,42 @@ static void test_unanswered_while_stopping(void **state)
     world_close(w);
 }
 
+/* What was accepted turns out to be impossible later, like a user that is looked up first. */
+static void test_not_spawned_after_all(void **state)
+{
+    struct world *w = world_new();
+
+    (void)state;
+    world_start(w);
+    supervisor_on_not_spawned(w->s, 1, -ENOENT, "there is no user \"x\"");
+    world_answer(w, "there is no user \"x\"");
+    world_state(w, LC_ERRORED);
+    world_reason(w, "there is no user \"x\"");
+    supervisor_on_not_spawned(w->s, 1, -ENOENT, "too late"); /* of a run that is over */
+    world_state(w, LC_ERRORED);
+    world_close(w);
+}
+
+/* A stop that comes while nothing was asked for yet. */
+static void test_stop_before_spawned(void **state)
+{
+    struct world *w = world_new();
+
+    (void)state;
+    world_start(w);
+    world_stop(w);
+    world_state(w, LC_STOPPING);
+    supervisor_on_not_spawned(w->s, 1, -ECANCELED, "not looked up any more");
+    world_state(w, LC_STOPPED);
+    world_reason(w, "stopped by request (pm stop)");
+    world_start(w);
+    supervisor_on_not_spawned(w->s, 1, -ECANCELED, "of the run before");
+    world_up(w, w->p);
+    world_state(w, LC_ONLINE);
+    world_advance(w, 100);
+    world_close(w);
+}
+
 static void test_exit_before_exec_news(void **state)
 {
     struct world *w = world_new();
@@ -583,6 +619,8 @@ int main(void)
         cmocka_unit_test(test_exec_failure_of_a_respawn),
         cmocka_unit_test(test_spawn_that_cannot_be_asked_for),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_not_spawned_after_all),
+        cmocka_unit_test(test_stop_before_spawned),
         cmocka_unit_test(test_unanswered),
         cmocka_unit_test(test_unanswered_again_and_again),
         cmocka_unit_test(test_unanswered_while_stopping),

@@ -1,6 +1,8 @@
 /* One child after the other through the real keeper: what it gets, and what is told about it. */
 #include "keeper_rig.h"
 
+#include "common/mem.h"
+
 static struct rig rig;
 
 static int setup(void **state)
@@ -135,6 +137,54 @@ static void test_exec_failures(void **state)
 }
 
 /* A line of /proc/PID/status without its key. */
+static void expect_found(struct rig *r, uint64_t token, const struct spawn_spec *s, int code)
+{
+    struct kw_msg m;
+
+    rig_spawn_spec(r, token, 0, geteuid(), s);
+    m = rig_expect(r, KW_CHILD, token);
+    kw_close_fds(&m);
+    m = rig_expect(r, KW_EXEC, token);
+    assert_int_equal(m.error, 0);
+    m = rig_expect(r, KW_EXITED, token);
+    assert_int_equal(WEXITSTATUS(m.wait_status), code);
+}
+
+/* A name is looked for on the child's own PATH: past folders that are not there and files that may not be
+ * executed. */
+static void test_search(void **state)
+{
+    struct rig *r = *state;
+    char dir[] = "/tmp/pm-path-XXXXXX", *file, *path, *cmd;
+    char *argv[] = {(char *)"pm-tool", NULL}, *none[] = {NULL}, *env[] = {NULL, NULL};
+    struct spawn_spec s = {.path = "pm-tool", .argv = argv, .envp = env};
+
+    rig_start(r);
+    assert_non_null(mkdtemp(dir));
+    cmd = xasprintf("cd %s && mkdir a b c && touch a/pm-tool && mkdir b/pm-tool &&"
+                    " printf '#!/bin/sh\nexit 9\n' > c/pm-tool && chmod 755 c/pm-tool",
+                    dir);
+    assert_int_equal(system(cmd), 0);
+    free(cmd);
+    path = env[0] = xasprintf("PATH=:%s/no:/etc/passwd:%s/a:%s/b:%s/c", dir, dir, dir, dir);
+    expect_found(r, 1, &s, 9);
+    free(path);
+    path = env[0] = xasprintf("PATH=%s/a:%s/b", dir, dir);
+    expect_exec_failure(r, 2, &s, KW_STEP_EXEC, EACCES);
+    env[0] = (char *)"PATH=/nonexistent";
+    expect_exec_failure(r, 3, &s, KW_STEP_SEARCH, ENOENT);
+    file = xasprintf("%s/c/pm-tool", dir);
+    assert_int_equal(chmod(file, 0644), 0);
+    s.envp = none; /* the usual folders */
+    expect_exec_failure(r, 4, &s, KW_STEP_SEARCH, ENOENT);
+    s.path = "true";
+    expect_found(r, 5, &s, 0);
+    free(path), free(file);
+    cmd = xasprintf("rm -rf %s", dir);
+    assert_int_equal(system(cmd), 0);
+    free(cmd);
+}
+
 static void status_line(pid_t pid, const char *key, char *out, size_t size)
 {
     char path[64], line[256];
@@ -483,6 +533,7 @@ int main(int argc, char **argv)
         T(test_life_of_a_child),
         T(test_signals_that_end),
         T(test_exec_failures),
+        T(test_search),
         T(test_clean_surroundings),
         T(test_caller_limit_by_default),
         T(test_channel),
