@@ -41,6 +41,20 @@ static const struct flag *find_anywhere(const char *name, size_t len, char lette
     return f;
 }
 
+/* The first command that has this flag, which another one does not have. */
+static const struct flag *find_elsewhere(const char *name, size_t len, char letter,
+                                         const struct command **other)
+{
+    for (size_t i = 0; i < n_commands; i++) {
+        const struct flag *f = flag_find(&commands[i], name, len, letter);
+
+        *other = &commands[i];
+        if (f)
+            return f;
+    }
+    return NULL;
+}
+
 /* Does this flag word need the next argument as its value? */
 static bool takes_next(const char *arg)
 {
@@ -99,7 +113,14 @@ static int unknown_flag(const struct parser *p, const char *name, size_t len, ch
     const struct command *c = p->out->command;
     _cleanup_free_ char *word = letter ? xasprintf("-%c", letter) : xasprintf("--%.*s", (int)len, name);
     struct suggestion s = suggestion_start(word + 2);
+    const struct command *other = NULL;
+    const struct flag *elsewhere = find_elsewhere(name, len, letter, &other);
 
+    if (c && elsewhere && elsewhere->refused)
+        return err_set(p->e, -EINVAL, "pm has no --%s: %s", elsewhere->name, elsewhere->refused);
+    if (c && elsewhere && !c->takes_rest)
+        return err_set(p->e, -EINVAL, "pm %s has no option %.80s, which belongs to pm %s; see pm %s --help",
+                       c->name, word, other->name, c->name);
     if (!letter) {
         offer_flags(&s, c ? c->flags : NULL);
         offer_flags(&s, global_flags);

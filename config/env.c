@@ -186,7 +186,7 @@ static int apply_line(char ***env, char *line, struct err *e)
         line += 7 + strspn(line + 7, " \t");
     equals = strchr(line, '=');
     if (!equals)
-        return err_set(e, -EINVAL, "has no \"=\"; expected NAME=value, all of it in one line");
+        return err_set(e, -EINVAL, "expected NAME=value, all of it in one line");
     for (end = equals; end > line && (end[-1] == ' ' || end[-1] == '\t'); end--)
         ;
     *end = '\0';
