@@ -85,8 +85,9 @@ static int converse(struct attachment *t)
     int code = EXIT_DONE;
 
     while (code == EXIT_DONE && !interrupted()) {
-        struct pollfd p[2] = {{.fd = t->view.c->rpc.fd, .events = POLLIN},
-                              {.fd = t->ended ? -1 : STDIN_FILENO, .events = POLLIN}};
+        struct pollfd p[3] = {{.fd = t->view.c->rpc.fd, .events = POLLIN},
+                              {.fd = t->ended ? -1 : STDIN_FILENO, .events = POLLIN},
+                              {.fd = interrupt_fd(), .events = POLLIN}};
         bool any;
 
         code = take_output(t, &any);
@@ -94,7 +95,7 @@ static int converse(struct attachment *t)
             break;
         /* The connection may be another one since. */
         p[0].fd = t->view.c->rpc.fd;
-        if (poll(p, 2, t->ended ? LINGER_MS : -1) == 0)
+        if (poll(p, 3, t->ended ? LINGER_MS : -1) == 0)
             break;
         if (p[1].revents)
             code = take_input(t);

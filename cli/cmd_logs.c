@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include "cli/interrupt.h"
 #include "cli/logview.h"
 #include "cli/session.h"
@@ -12,6 +14,18 @@ static enum logline_form form_of(const struct args *a)
     if (args_has(a, "format"))
         return LOGLINE_WORDS;
     return args_has(a, "raw") ? LOGLINE_RAW : LOGLINE_PREFIXED;
+}
+
+/* An empty screen is no answer; a program that reads standard output is not told. */
+static void say_nothing(const struct cli *c, const struct logview *v)
+{
+    if (!isatty(STDERR_FILENO))
+        return;
+    if (v->known == 0)
+        out_note(&c->out, "the list is empty: pm start adds a process");
+    else
+        out_note(&c->out, "no lines are there%s",
+                 v->out != v->err ? v->err ? " of standard error" : " of standard output" : "");
 }
 
 int cmd_logs(struct cli *c, const struct args *a)
@@ -30,6 +44,8 @@ int cmd_logs(struct cli *c, const struct args *a)
     bool stream = !args_has(a, "nostream");
     int code = logview_open(&v, (size_t)args_number(a, "lines", 15), stream);
 
+    if (code == 0 && v.shown == 0 && args_number(a, "lines", 15) > 0)
+        say_nothing(c, &v);
     if (code == 0 && stream) {
         if (c->out.tty)
             out_note(&c->out, "following; Ctrl-C ends");

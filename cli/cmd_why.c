@@ -44,40 +44,43 @@ static void append_head(const struct out *o, const json_t *r, struct buf *out)
         append_wrapped(o, out, reason, 2);
 }
 
-/* "  2025-10-18 14:03:22  3 min ago  exited with code 7 after 40 ms" */
-static void append_run_line(const struct out *o, const json_t *run, int64_t now, struct buf *out)
+/* "exited with code 7, after 40 ms" */
+static void append_ending(struct buf *words, const json_t *run, int64_t now)
 {
-    long long started = j_int(run, "started_at"), ended = j_int(run, "ended_at");
+    char span[UNITS_MAX];
+
+    if (!j_int(run, "ended_at")) {
+        buf_printf(words, "has been running for %s", units_span(span, now - j_int(run, "started_at")));
+        return;
+    }
+    runwords_ending(words, run);
+    /* A run whose exec failed has not lived. */
+    if (strcmp(j_text(run, "reason"), "exec-failed") != 0 &&
+        strcmp(j_text(run, "reason"), "spawn-refused") != 0)
+        buf_printf(words, ", after %s", units_span(span, j_int(run, "uptime")));
+}
+
+/* "  2025-10-18 14:03:22  3 min ago  exited with code 7 after 40 ms" */
+void why_append_run(const struct out *o, const json_t *run, int64_t now, struct buf *out)
+{
+    long long ended = j_int(run, "ended_at"), when = ended ? ended : j_int(run, "started_at");
     enum color color = ended ? runwords_is_bad(run) ? COLOR_RED : COLOR_NONE : COLOR_GREEN;
-    char time[UNITS_MAX], ago[UNITS_MAX], span[UNITS_MAX];
-    struct buf words = {0}, line = {0};
-    int at;
+    char time[UNITS_MAX], ago[UNITS_MAX];
+    struct buf words = {0};
+    int width = o->width ? o->width : 1 << 20, at = 35;
+    /* On a narrow terminal the words get a line of their own. */
+    bool narrow = width < at + 30;
 
-    if (ended) {
-        runwords_ending(&words, run);
-        /* A run whose exec failed has not lived. */
-        if (strcmp(j_text(run, "reason"), "exec-failed") != 0 &&
-            strcmp(j_text(run, "reason"), "spawn-refused") != 0)
-            buf_printf(&words, ", after %s", units_span(span, j_int(run, "uptime")));
-    } else {
-        buf_printf(&words, "has been running for %s", units_span(span, now - started));
-    }
-    buf_printf(&line, "  %s  %-10s  ", units_time(time, ended ? ended : started),
-               units_ago(ago, now - (ended ? ended : started)));
-    at = text_width(line.data);
-    buf_printf(out, "%s%s", line.data, color_on(o->color, color));
-    if (o->width && o->width < at + 30) {
-        /* On a narrow terminal the words get a line of their own. */
-        buf_putc(out, '\n');
-        append_wrapped(o, out, words.data, INDENT);
-    } else {
-        _cleanup_free_ char *clean = text_clean_dup(words.data);
-
-        help_wrap(out, clean, at, at, o->width ? o->width : 1 << 20);
-    }
+    append_ending(&words, run, now);
+    _cleanup_free_ char *clean = text_clean_dup(words.data);
+    buf_printf(out, narrow ? "  %s  %s\n" : "  %s  %-10s  ", units_time(time, when),
+               units_ago(ago, now - when));
+    if (narrow)
+        buf_printf(out, "%*s", at = INDENT, "");
+    buf_puts(out, color_on(o->color, color));
+    help_wrap(out, clean, at, at, width);
     buf_puts(out, color_off(o->color, color));
     buf_free(&words);
-    buf_free(&line);
 }
 
 /* "pid 4242, asked for by pm restart api (uid 0), max memory 34.1mb, cpu 120 ms" */
@@ -129,7 +132,7 @@ void why_render(const struct out *o, const json_t *r, int64_t now, struct buf *o
         buf_puts(out, "\n  it has not run yet\n");
     json_array_foreach (runs, i, run) {
         buf_putc(out, '\n');
-        append_run_line(o, run, now, out);
+        why_append_run(o, run, now, out);
         append_facts(o, run, out);
         append_stderr(o, run, out);
     }

@@ -34,9 +34,18 @@ const char *color_off(bool on, enum color c)
 
 enum color color_of_status(const char *status)
 {
-    if (strcmp(status, "online") == 0)
-        return COLOR_GREEN;
-    return strcmp(status, "launching") == 0 ? COLOR_BLUE : COLOR_RED;
+    static const struct {
+        const char *status;
+        enum color color;
+    } rows[] = {{"online", COLOR_GREEN},
+                {"launching", COLOR_BLUE},
+                {"waiting restart", COLOR_YELLOW},
+                {"stopping", COLOR_YELLOW}};
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (strcmp(status, rows[i].status) == 0)
+            return rows[i].color;
+    return COLOR_RED;
 }
 
 enum color color_of_process(long long id)

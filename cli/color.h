@@ -28,7 +28,8 @@ bool color_wanted(bool no_color_flag, bool is_terminal);
 const char *color_on(bool on, enum color c);
 const char *color_off(bool on, enum color c);
 
-/* PM2's: online green, launching blue, all else red. */
+/* PM2's: online green, launching blue, all else red; but what is on its way, waiting or stopping, is yellow.
+ */
 enum color color_of_status(const char *status);
 
 /* A colour to know a process by; red is left to errors. */

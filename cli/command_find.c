@@ -35,3 +35,15 @@ const struct flag *flag_find(const struct command *c, const char *name, size_t l
 
     return f ? f : find_in(global_flags, name, len, letter);
 }
+
+const char *command_without_daemon(const struct command *c)
+{
+    static const char *const sentences[] = {
+        [DAEMON_NONE] = "It never talks to the daemon.",
+        [DAEMON_OPTIONAL] = "Without a daemon it has an answer too, and starts none.",
+        [DAEMON_RUNNING] = "It fails when no daemon runs, and starts none.",
+        [DAEMON_AUTOSTART] = "It starts the daemon when none runs.",
+    };
+
+    return sentences[c->daemon];
+}

@@ -12,6 +12,7 @@
 const struct command commands[] = {
     {
         .name = "start",
+        .topic = "Start and stop",
         .summary = "start an app, the apps of a config file, or one that is known",
         .usage = "<script|command|config|name|id>... [-- ARGS]",
         .help = "A word is, in this order: a config file (.yaml, .yml, .json, .config.js), - for one on\n"
@@ -22,7 +23,7 @@ const struct command commands[] = {
                 "\n"
                 "It returns when every process has been online for 100 ms (with --wait-ready: has said\n"
                 "that it is ready), or has failed: then it says why, and exits with 1. Times are in ms,\n"
-                "or with a unit: 500ms, 3s, 2m. Starts the daemon when none runs.",
+                "or with a unit: 500ms, 3s, 2m.",
         .examples = {{"pm start app.js --name api -i 2", "two processes of a Node program"},
                      {"pm start worker.py -- --queue mail", "with arguments for the script"},
                      {"pm start \"npm run serve\" --name web", "a command line"},
@@ -173,6 +174,7 @@ const struct command commands[] = {
     },
     {
         .name = "list",
+        .topic = "Look",
         .aliases = {"ls", "l", "ps", "status"},
         .summary = "all processes as a table",
         .usage = "",
@@ -269,6 +271,7 @@ const struct command commands[] = {
     },
     {
         .name = "logs",
+        .topic = "Logs and input",
         .aliases = {"log"},
         .summary = "the last lines, and then those that come",
         .usage = "[all|name|id|namespace|/regex/]...",
@@ -332,6 +335,7 @@ const struct command commands[] = {
     },
     {
         .name = "save",
+        .topic = "Keep the list",
         .aliases = {"dump"},
         .summary = "store the list for later",
         .usage = "",
@@ -366,6 +370,7 @@ const struct command commands[] = {
     },
     {
         .name = "set",
+        .topic = "Settings of your own",
         .summary = "keep a value under a key",
         .usage = "[key value]",
         .help = "a.b and a:b are the same key. Without words: all values.",
@@ -432,9 +437,10 @@ const struct command commands[] = {
     },
     {
         .name = "ping",
+        .topic = "The daemon",
         .summary = "does the daemon answer?",
         .usage = "",
-        .help = "Prints { msg: 'pong' }. Exits with 1 when no daemon runs.",
+        .help = "Prints { msg: 'pong' }.",
         .examples = {{"pm ping", ""}},
         .daemon = DAEMON_RUNNING,
         .run = cmd_ping,
@@ -462,6 +468,7 @@ const struct command commands[] = {
     },
     {
         .name = "report",
+        .topic = "Help",
         .summary = "versions, limits and state, for who is to help",
         .usage = "",
         .help = "",

@@ -29,6 +29,7 @@ struct flag {
     const char *value;   /* what a FLAG_BOOL sets it to */
     const char *idle;    /* taken with a warning, since it does nothing: why */
     const char *refused; /* known, and an error: why */
+    const char *group;   /* on the first flag of a group in the help: its heading */
 };
 
 struct example {
@@ -50,6 +51,7 @@ struct command {
     const char *name;
     const char *aliases[COMMAND_ALIASES + 1];
     const char *summary; /* one line */
+    const char *topic;   /* on the first command of a topic in the help: its heading */
     const char *usage;   /* what follows the name, without [options] */
     const char *help;    /* paragraphs, lines of at most 78 columns */
     struct example examples[COMMAND_EXAMPLES + 1];
@@ -65,6 +67,9 @@ struct command {
 extern const struct command commands[];
 extern const size_t n_commands;
 extern const struct flag global_flags[]; /* ends at a NULL name */
+
+/* What the command does when no daemon runs: a sentence. */
+const char *command_without_daemon(const struct command *c);
 
 const struct command *command_find(const char *word); /* by name or alias; NULL */
 

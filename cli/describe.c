@@ -1,5 +1,6 @@
 #include "cli/describe.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,69 +9,78 @@
 #include "cli/jsonget.h"
 #include "cli/text.h"
 #include "cli/units.h"
+#include "cli/why.h"
 #include "common/buf.h"
 #include "common/mem.h"
 #include "config/spec.h"
 
 #define LABEL_COLUMN 24
+#define HEAD_WIDTH   78
 
-enum kind { TEXT, NUMBER, SPAN, SIZE, TIME, UPTIME, STATUS, PERCENT };
+enum kind { TEXT, NUMBER, SPAN, SIZE, TIME, STATUS, PERCENT, MODE, SIGNAL };
+
+/* When a row says nothing worth a line. */
+enum hide {
+    NEVER,
+    IF_NONE, /* 0, no, "" */
+    IF_YES,  /* it is so unless somebody wanted otherwise */
+    IF_DOWN  /* of a process that runs only */
+};
 
 /* Rows that are not in the record are left out. A row with a NULL path begins a section. */
 static const struct {
     const char *label, *path;
     enum kind kind;
+    enum hide hide;
 } rows[] = {
-    {"Process", NULL, TEXT},
-    {"status", "pm2_env.status", STATUS},
-    {"reason", "pm.reason_text", TEXT},
-    {"wanted", "pm.desired", TEXT},
-    {"namespace", "pm2_env.namespace", TEXT},
-    {"instance", "pm2_env.NODE_APP_INSTANCE", NUMBER},
-    {"instances", "pm2_env.instances", NUMBER},
-    {"mode", "pm2_env.exec_mode", TEXT},
-    {"pid", "pid", NUMBER},
-    {"started", "pm2_env.pm_uptime", TIME},
-    {"created", "pm2_env.created_at", TIME},
-    {"next start", "pm.restart_at", TIME},
-    {"restarts", "pm2_env.restart_time", NUMBER},
-    {"unstable restarts", "pm2_env.unstable_restarts", NUMBER},
-    {"run", "pm.run", NUMBER},
-    {"last exit code", "pm2_env.exit_code", NUMBER},
-    {"cpu", "monit.cpu", PERCENT},
-    {"memory", "monit.memory", SIZE},
-    {"user", "pm2_env.username", TEXT},
-    {"Command", NULL, TEXT},
-    {"script", "pm2_env.pm_exec_path", TEXT},
-    {"arguments", "pm2_env.args", TEXT},
-    {"interpreter", "pm2_env.exec_interpreter", TEXT},
-    {"interpreter args", "pm2_env.node_args", TEXT},
-    {"folder", "pm2_env.pm_cwd", TEXT},
-    {"runs as user", "pm2_env.uid", TEXT},
-    {"runs with group", "pm2_env.gid", TEXT},
-    {"Logs", NULL, TEXT},
-    {"output", "pm2_env.pm_out_log_path", TEXT},
-    {"error", "pm2_env.pm_err_log_path", TEXT},
-    {"both", "pm2_env.pm_log_path", TEXT},
-    {"pid file", "pm2_env.pm_pid_path", TEXT},
-    {"merged", "pm2_env.merge_logs", TEXT},
-    {"type", "pm2_env.log_type", TEXT},
-    {"date format", "pm2_env.log_date_format", TEXT},
-    {"dropped lines", "pm.dropped_lines", NUMBER},
-    {"Rules", NULL, TEXT},
-    {"autorestart", "pm2_env.autorestart", TEXT},
-    {"autostart", "pm2_env.autostart", TEXT},
-    {"max restarts", "pm2_env.max_restarts", NUMBER},
-    {"min uptime", "pm2_env.min_uptime", SPAN},
-    {"restart delay", "pm2_env.restart_delay", SPAN},
-    {"exponential backoff", "pm2_env.exp_backoff_restart_delay", SPAN},
-    {"stop exit codes", "pm2_env.stop_exit_codes", TEXT},
-    {"stop signal", "pm2_env.stop_signal", TEXT},
-    {"kill timeout", "pm2_env.kill_timeout", SPAN},
-    {"tree kill", "pm2_env.treekill", TEXT},
-    {"shutdown by message", "pm2_env.shutdown_with_message", TEXT},
-    {"wait for ready", "pm2_env.wait_ready", TEXT},
-    {"listen timeout", "pm2_env.listen_timeout", SPAN},
+    {"Process", NULL, TEXT, NEVER},
+    {"status", "pm2_env.status", STATUS, NEVER},
+    {"reason", "pm.reason_text", TEXT, NEVER},
+    {"next start", "pm.restart_at", TIME, NEVER},
+    {"pid", "pid", NUMBER, IF_NONE},
+    {"started", "pm2_env.pm_uptime", TIME, IF_DOWN},
+    {"cpu", "monit.cpu", PERCENT, IF_DOWN},
+    {"memory", "monit.memory", SIZE, IF_DOWN},
+    {"restarts", "pm2_env.restart_time", NUMBER, NEVER},
+    {"unstable restarts", "pm2_env.unstable_restarts", NUMBER, IF_NONE},
+    {"dropped log lines", "pm.dropped_lines", NUMBER, IF_NONE},
+    {"namespace", "pm2_env.namespace", TEXT, NEVER},
+    {"version", "pm2_env.version", TEXT, NEVER},
+    {"mode", "pm2_env.exec_mode", MODE, NEVER},
+    {"instance", "pm2_env.NODE_APP_INSTANCE", NUMBER, NEVER},
+    {"instances", "pm2_env.instances", NUMBER, NEVER},
+    {"user", "pm2_env.username", TEXT, NEVER},
+    {"created", "pm2_env.created_at", TIME, NEVER},
+    {"Command", NULL, TEXT, NEVER},
+    {"script", "pm2_env.pm_exec_path", TEXT, NEVER},
+    {"arguments", "pm2_env.args", TEXT, IF_NONE},
+    {"interpreter", "pm2_env.exec_interpreter", TEXT, NEVER},
+    {"interpreter args", "pm2_env.node_args", TEXT, IF_NONE},
+    {"folder", "pm2_env.pm_cwd", TEXT, NEVER},
+    {"runs as user", "pm2_env.uid", TEXT, IF_NONE},
+    {"runs with group", "pm2_env.gid", TEXT, IF_NONE},
+    {"Files", NULL, TEXT, NEVER},
+    {"logs disabled", "pm.disable_logs", TEXT, IF_NONE},
+    {"output log", "pm2_env.pm_out_log_path", TEXT, IF_NONE},
+    {"error log", "pm2_env.pm_err_log_path", TEXT, IF_NONE},
+    {"log of both", "pm2_env.pm_log_path", TEXT, IF_NONE},
+    {"log type", "pm2_env.log_type", TEXT, IF_NONE},
+    {"log date format", "pm2_env.log_date_format", TEXT, IF_NONE},
+    {"pid file", "pm2_env.pm_pid_path", TEXT, NEVER},
+    {"Rules", NULL, TEXT, NEVER},
+    {"autostart", "pm2_env.autostart", TEXT, IF_YES},
+    {"autorestart", "pm2_env.autorestart", TEXT, NEVER},
+    {"max restarts", "pm2_env.max_restarts", NUMBER, NEVER},
+    {"min uptime", "pm2_env.min_uptime", SPAN, NEVER},
+    {"restart delay", "pm2_env.restart_delay", SPAN, IF_NONE},
+    {"exponential backoff", "pm2_env.exp_backoff_restart_delay", SPAN, IF_NONE},
+    {"stop exit codes", "pm2_env.stop_exit_codes", TEXT, IF_NONE},
+    {"stop signal", "pm.stop_signal", SIGNAL, NEVER},
+    {"kill timeout", "pm2_env.kill_timeout", SPAN, NEVER},
+    {"tree kill", "pm2_env.treekill", TEXT, IF_YES},
+    {"shutdown by message", "pm2_env.shutdown_with_message", TEXT, IF_NONE},
+    {"wait for ready", "pm2_env.wait_ready", TEXT, IF_NONE},
+    {"listen timeout", "pm2_env.listen_timeout", SPAN, NEVER},
 };
 
 static const json_t *find(const json_t *record, const char *path)
@@ -115,6 +125,8 @@ static char *format(enum kind kind, const json_t *v, int64_t now)
     long long n = json_is_real(v) ? (long long)json_real_value(v) : json_integer_value(v);
     char a[UNITS_MAX], b[UNITS_MAX];
 
+    if (kind == MODE && json_is_string(v))
+        return xstrndup(json_string_value(v), strcspn(json_string_value(v), "_"));
     if (!json_is_number(v))
         return as_text(v);
     switch (kind) {
@@ -124,12 +136,13 @@ static char *format(enum kind kind, const json_t *v, int64_t now)
         return xstrdup(units_size(a, (uint64_t)n));
     case TIME:
         return n > 0 ? xasprintf("%s (%s)", units_time(a, n), units_ago(b, now - n)) : xstrdup("never");
-    case UPTIME:
-        return xstrdup(units_uptime(a, now - n));
+    case SIGNAL:
+        return sigabbrev_np((int)n) ? xasprintf("SIG%s", sigabbrev_np((int)n)) : xasprintf("%lld", n);
     case PERCENT:
         return xasprintf("%.4g%%", json_number_value(v));
     case TEXT:
     case NUMBER:
+    case MODE:
     case STATUS:
         break;
     }
@@ -146,7 +159,13 @@ static void append_pair(const struct out *o, struct buf *out, const char *label,
     do
         buf_putc(out, ' ');
     while (++used < LABEL_COLUMN);
-    buf_printf(out, "%s%s%s\n", color_on(o->color, color), clean, color_off(o->color, color));
+    buf_puts(out, color_on(o->color, color));
+    if (o->width && used + text_width(clean) > o->width) {
+        help_wrap(out, clean, used, LABEL_COLUMN, o->width);
+        buf_puts(out, color_off(o->color, color));
+    } else {
+        buf_printf(out, "%s%s\n", clean, color_off(o->color, color));
+    }
 }
 
 static void append_section(const struct out *o, struct buf *out, const char *title)
@@ -154,24 +173,59 @@ static void append_section(const struct out *o, struct buf *out, const char *tit
     buf_printf(out, "\n%s%s%s\n", color_on(o->color, COLOR_TITLE), title, color_off(o->color, COLOR_TITLE));
 }
 
-static void append_rows(const struct out *o, const json_t *record, int64_t now, struct buf *out)
+/* 0, no, "", an empty list, or PM2's word for what is not known. */
+static bool is_none(const json_t *v)
 {
+    return !v || json_is_null(v) || json_is_false(v) || (json_is_array(v) && json_array_size(v) == 0) ||
+           (json_is_number(v) && json_number_value(v) == 0) ||
+           (json_is_string(v) && (!*json_string_value(v) || strcmp(json_string_value(v), "N/A") == 0));
+}
+
+static bool is_hidden(enum hide hide, const json_t *v, bool lives)
+{
+    if (!v || json_is_null(v) || (json_is_string(v) && is_none(v)))
+        return true;
+    return (hide == IF_NONE && is_none(v)) || (hide == IF_YES && json_is_true(v)) ||
+           (hide == IF_DOWN && !lives);
+}
+
+static void append_runs(const struct describe *d, struct buf *out)
+{
+    json_t *run;
+    size_t i;
+
+    /* Of the first run, which goes on, all is said already. */
+    if (json_array_size(d->runs) == 1 && !j_int(json_array_get(d->runs, 0), "ended_at"))
+        return;
+    if (json_array_size(d->runs))
+        append_section(d->out, out, "Last runs");
+    json_array_foreach (d->runs, i, run)
+        why_append_run(d->out, run, d->now, out);
+}
+
+static void append_rows(const struct describe *d, const json_t *record, struct buf *out)
+{
+    bool lives = j_int(record, "pid") > 0;
     const char *section = NULL;
+    size_t sections = 0;
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         const json_t *v = rows[i].path ? find(record, rows[i].path) : NULL;
 
-        if (!rows[i].path)
+        if (!rows[i].path) {
             section = rows[i].label;
-        if (!v || json_is_null(v) || (json_is_array(v) && json_array_size(v) == 0))
+            /* How it ended is asked for more often than what it is. */
+            if (++sections == 2)
+                append_runs(d, out);
+        }
+        if (is_hidden(rows[i].hide, v, lives))
             continue;
         if (section)
-            append_section(o, out, section);
+            append_section(d->out, out, section);
         section = NULL;
-        _cleanup_free_ char *text = format(rows[i].kind, v, now);
-        if (*text)
-            append_pair(o, out, rows[i].label, text,
-                        rows[i].kind == STATUS ? color_of_status(text) : COLOR_NONE);
+        _cleanup_free_ char *text = format(rows[i].kind, v, d->now);
+        append_pair(d->out, out, rows[i].label, text,
+                    rows[i].kind == STATUS ? color_of_status(text) : COLOR_NONE);
     }
 }
 
@@ -186,38 +240,88 @@ static bool is_noise(const char *name)
     return strcmp(name, "_") == 0 || strcmp(name, "SHLVL") == 0 || strcmp(name, "OLDPWD") == 0;
 }
 
-/* Variables that are not the same in the caller's own environment. */
-static void append_environment(const struct out *o, const json_t *env, char *const *mine, struct buf *out)
+#define MASKED "********"
+
+/* Masked values that this shell has a variable for: equal or not, nobody can tell. */
+static void append_unknown(const struct describe *d, const char *const *names, size_t n, struct buf *out)
 {
-    const char **names = xcalloc(json_object_size(env) + 1, sizeof(*names)), *key;
+    struct buf line = {0};
+
+    for (size_t i = 0; i < n; i++)
+        buf_printf(&line, "%s%s", i ? ", " : "", names[i]);
+    if (n) {
+        _cleanup_free_ char *clean = text_clean_dup(line.data);
+
+        buf_puts(out, "  also set, masked: ");
+        help_wrap(out, clean, 20, 4, d->out->width ? d->out->width : 1 << 20);
+    }
+    buf_free(&line);
+}
+
+/* A value that would take many lines is cut on a terminal; pm env has it in full. */
+static void append_variable(const struct describe *d, const json_t *env, const char *name, struct buf *out)
+{
+    _cleanup_free_ char *text = as_text(json_object_get(env, name)), *clean = text_clean_dup(text);
+    int at = text_width(name) + 3 > LABEL_COLUMN ? text_width(name) + 3 : LABEL_COLUMN;
+    int room = d->out->width - at > 20 ? d->out->width - at : 20;
+
+    if (d->out->width && text_width(clean) > room) {
+        _cleanup_free_ char *head = xstrndup(clean, text_cut(clean, room - 1));
+        _cleanup_free_ char *cut = xasprintf("%s%s", head, out_utf8(d->out) ? "…" : "~");
+
+        append_pair(d->out, out, name, cut, COLOR_NONE);
+        return;
+    }
+    append_pair(d->out, out, name, clean, COLOR_NONE);
+}
+
+/* Variables that are not the same in the caller's own environment. */
+static void append_environment(const struct describe *d, const json_t *env, struct buf *out)
+{
+    size_t size = json_object_size(env) + 1, n = 0, n_unknown = 0;
+    const char **names = xcalloc(size, sizeof(*names)), **unknown = xcalloc(size, sizeof(*unknown)), *key;
     json_t *value;
-    size_t n = 0;
 
     json_object_foreach ((json_t *)env, key, value) {
-        const char *ours = env_get(mine, key);
+        const char *ours = env_get(d->environ_, key), *theirs = json_string_value(value);
 
-        if (!is_noise(key) &&
-            (!ours || !json_is_string(value) || strcmp(ours, json_string_value(value)) != 0))
+        if (is_noise(key) || (ours && theirs && strcmp(ours, theirs) == 0))
+            continue;
+        if (ours && theirs && strcmp(theirs, MASKED) == 0)
+            unknown[n_unknown++] = key;
+        else
             names[n++] = key;
     }
     qsort(names, n, sizeof(*names), by_text);
-    if (n)
-        append_section(o, out, "Environment (what differs from this shell's)");
-    for (size_t i = 0; i < n; i++) {
-        _cleanup_free_ char *text = as_text(json_object_get(env, names[i]));
-
-        append_pair(o, out, names[i], text, COLOR_NONE);
-    }
+    qsort(unknown, n_unknown, sizeof(*unknown), by_text);
+    if (n + n_unknown)
+        append_section(d->out, out, "Environment (what differs from this shell's)");
+    for (size_t i = 0; i < n; i++)
+        append_variable(d, env, names[i], out);
+    append_unknown(d, unknown, n_unknown, out);
     free(names);
+    free(unknown);
 }
 
-void describe_render(const struct out *o, const json_t *record, char *const *environ_, int64_t now,
-                     struct buf *out)
+static void append_head(const struct describe *d, const json_t *record, struct buf *out)
 {
     _cleanup_free_ char *name = text_clean_dup(j_text(record, "name"));
+    _cleanup_free_ char *title = xasprintf("%s (id %lld)", name, j_int(record, "pm_id"));
+    int width = d->out->width && d->out->width < HEAD_WIDTH ? d->out->width : HEAD_WIDTH;
 
-    buf_printf(out, "%s%s%s (id %lld)\n", color_on(o->color, COLOR_BOLD), name,
-               color_off(o->color, COLOR_BOLD), j_int(record, "pm_id"));
-    append_rows(o, record, now, out);
-    append_environment(o, find(record, "pm2_env.env"), environ_, out);
+    buf_printf(out, "%s%s%s", color_on(d->out->color, COLOR_BOLD), title,
+               color_off(d->out->color, COLOR_BOLD));
+    if (d->one_of_many && d->out->tty) {
+        buf_putc(out, ' ');
+        for (int i = text_width(title) + 1; i < width; i++)
+            buf_puts(out, out_utf8(d->out) ? "─" : "-");
+    }
+    buf_putc(out, '\n');
+}
+
+void describe_render(const struct describe *d, const json_t *record, struct buf *out)
+{
+    append_head(d, record, out);
+    append_rows(d, record, out);
+    append_environment(d, find(record, "pm2_env.env"), out);
 }

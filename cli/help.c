@@ -85,13 +85,18 @@ static void entry(const struct out *o, struct buf *b, const char *left, const ch
     help_wrap(b, right, column, column, help_width(o));
 }
 
-static void flag_entries(const struct out *o, struct buf *b, const struct flag *f)
+static void flag_entries(const struct out *o, struct buf *b, const struct flag *f, const char *title)
 {
     for (; f && f->name; f++) {
         struct buf left = {0};
 
+        if (f->group)
+            title = f->group;
         if (f->idle || f->refused)
             continue;
+        if (title)
+            heading(o, b, title);
+        title = NULL;
         if (f->letter)
             buf_printf(&left, "-%c, ", f->letter);
         else
@@ -119,33 +124,37 @@ static void idle_flags(const struct out *o, struct buf *b, const struct flag *f)
         if (f->idle)
             buf_printf(&names, "%s--%s", names.len ? ", " : "", f->name);
     if (names.len) {
-        buf_puts(b, "  Taken with a warning, without effect in this version:\n    ");
-        help_wrap(b, names.data, 4, 4, help_width(o));
+        heading(o, b, "Taken with a warning, without effect in this version");
+        buf_puts(b, "  ");
+        help_wrap(b, names.data, 2, 2, help_width(o));
     }
     buf_free(&names);
 }
 
+static void paragraph(const struct out *o, struct buf *b, const char *text)
+{
+    buf_puts(b, "\n  ");
+    help_wrap(b, text, 2, 2, help_width(o));
+}
+
 static void command_help(const struct out *o, struct buf *b, const struct command *c)
 {
-    buf_printf(b, "usage: pm %s [options]%s%s\n\n  ", c->name, *c->usage ? " " : "", c->usage);
-    help_wrap(b, c->summary, 2, 2, help_width(o));
+    _cleanup_free_ char *usage = xasprintf("usage: pm %s [options] %s", c->name, c->usage);
+
+    help_wrap(b, usage, 0, 11, help_width(o));
+    paragraph(o, b, c->summary);
     if (c->aliases[0]) {
         buf_puts(b, "  also:");
         for (const char *const *alias = c->aliases; *alias; alias++)
             buf_printf(b, " %s", *alias);
         buf_putc(b, '\n');
     }
-    if (*c->help) {
-        buf_puts(b, "\n  ");
-        help_wrap(b, c->help, 2, 2, help_width(o));
-    }
-    if (c->flags) {
-        heading(o, b, "Options");
-        flag_entries(o, b, c->flags);
-        idle_flags(o, b, c->flags);
-    }
-    heading(o, b, "Options of every command");
-    flag_entries(o, b, global_flags);
+    if (*c->help)
+        paragraph(o, b, c->help);
+    paragraph(o, b, command_without_daemon(c));
+    flag_entries(o, b, c->flags, "Options");
+    idle_flags(o, b, c->flags);
+    flag_entries(o, b, global_flags, "Options of every command");
     heading(o, b, "Examples");
     for (const struct example *e = c->examples; e->line; e++) {
         if (*e->what)
@@ -157,12 +166,13 @@ static void command_help(const struct out *o, struct buf *b, const struct comman
 
 static void overview(const struct out *o, struct buf *b)
 {
-    buf_puts(b, "usage: pm <command> [options]\n\n"
-                "  A process manager for Linux servers: keeps programs running, in any language.\n");
-    heading(o, b, "Commands");
+    buf_puts(b, "usage: pm <command> [options]\n");
+    paragraph(o, b, "A process manager for Linux servers: keeps programs running, in any language.");
     for (size_t i = 0; i < n_commands; i++) {
         struct buf right = {0};
 
+        if (commands[i].topic)
+            heading(o, b, commands[i].topic);
         buf_puts(&right, commands[i].summary);
         for (const char *const *alias = commands[i].aliases; *alias; alias++)
             buf_printf(&right, "%s%s%s", alias == commands[i].aliases ? " (" : ", ", *alias,
@@ -170,11 +180,11 @@ static void overview(const struct out *o, struct buf *b)
         entry(o, b, commands[i].name, right.data, COMMAND_COLUMN);
         buf_free(&right);
     }
-    heading(o, b, "Options of every command");
-    flag_entries(o, b, global_flags);
-    buf_puts(b, "\n  Options stand before or after the command; \"--\" ends them.\n"
-                "  Exit codes: 0 done, 1 failed or nothing matched, 2 wrong usage.\n"
-                "  pm help <command> tells more, with examples.\n");
+    flag_entries(o, b, global_flags, "Options of every command");
+    paragraph(o, b,
+              "Options stand before or after the command; \"--\" ends them. Exit codes: 0 done, 1 failed or "
+              "nothing matched, 2 wrong usage.");
+    paragraph(o, b, "pm help <command> tells more, with examples; pm examples shows them all.");
 }
 
 void help_print(const struct out *o, const struct command *c)
@@ -196,7 +206,8 @@ void help_examples(const struct out *o)
     for (size_t i = 0; i < n_commands; i++) {
         const struct example *e = commands[i].examples;
 
-        heading(o, &b, commands[i].name);
+        buf_printf(&b, "%s%s%s%s\n", i ? "\n" : "", color_on(o->color, COLOR_BOLD), commands[i].name,
+                   color_off(o->color, COLOR_BOLD));
         for (; e->line; e++) {
             const char *what = *e->what ? e->what : commands[i].summary;
 
@@ -210,11 +221,11 @@ void help_examples(const struct out *o)
 void help_usage(void)
 {
     fputs("usage: pm <command> [options]\n\n"
-          "  pm start app.js          start a program and keep it running\n"
+          "  pm start app.js          run a program, keep it running\n"
           "  pm list                  what runs\n"
           "  pm logs app              what it prints\n"
           "  pm why app               why it ended\n"
           "  pm stop|restart|delete app\n\n"
-          "  pm help                  all commands; pm help <command> for one\n",
+          "  pm help [command]        all commands, or all about one\n",
           stderr);
 }

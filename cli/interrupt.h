@@ -7,6 +7,12 @@
 /* From now on SIGINT and SIGTERM only make the present system call return with EINTR. */
 void interrupt_catch(void);
 
+/*
+ * Readable once a signal has come, for poll: a signal between a look at interrupted() and the wait would
+ * otherwise be slept through. -1, which poll passes over, when there is none.
+ */
+int interrupt_fd(void);
+
 bool interrupted(void);
 
 #endif

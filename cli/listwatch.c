@@ -1,10 +1,10 @@
 #include "cli/listwatch.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli/interrupt.h"
@@ -60,7 +60,7 @@ static void draw(struct cli *c, const json_t *records)
 
 static int watch(struct cli *c, long ms)
 {
-    const struct timespec pace = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+    struct pollfd interrupt = {.fd = interrupt_fd(), .events = POLLIN};
     int code = EXIT_DONE;
 
     while (!interrupted() && code == EXIT_DONE) {
@@ -71,7 +71,7 @@ static int watch(struct cli *c, long ms)
             draw(c, records);
         json_decref(records);
         if (code == EXIT_DONE && !interrupted())
-            nanosleep(&pace, NULL);
+            poll(&interrupt, 1, (int)ms);
     }
     return interrupted() ? EXIT_DONE : code;
 }

@@ -84,6 +84,13 @@ static void append_prefix(struct buf *out, const json_t *line, const struct logl
     _cleanup_free_ char *label = label_of(line);
     char time[LOG_DATE_MAX];
 
+    if (s->label_max && text_width(label) > s->label_max) {
+        label[text_cut(label, s->label_max - 1)] = '\0';
+        _cleanup_free_ char *cut = xasprintf("%s~", label);
+
+        free(label);
+        label = xstrdup(cut);
+    }
     buf_printf(out, "%s%s", color_on(s->color, color), label);
     for (int i = text_width(label); i < s->label_width; i++)
         buf_putc(out, ' ');

@@ -19,6 +19,7 @@ struct logline_style {
     bool terminal;           /* control characters are made visible; otherwise the bytes pass */
     bool color;              /* prefix by process, red for the error stream; the line's own colours pass */
     int label_width;         /* of "id|name", so that the texts stand in one column */
+    int label_max;           /* longer ones are cut; 0 = never */
     const char *time_format; /* local time before the text, in the tokens of log_date.h; NULL = none */
     const char *highlight;   /* a word that stands out where it occurs; NULL = none */
 };

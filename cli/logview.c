@@ -1,6 +1,7 @@
 #include "cli/logview.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,8 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/mem.h"
+
+#define LABEL_LEAST 12 /* columns */
 
 static json_t *log_params(const struct logview *v, size_t lines, bool follow)
 {
@@ -27,18 +30,25 @@ static json_t *log_params(const struct logview *v, size_t lines, bool follow)
     return p;
 }
 
+static void widen_label(struct logview *v, const json_t *record)
+{
+    int width = logline_label_width(record), max = v->style.label_max;
+
+    if (max && width > max)
+        width = max;
+    if (width > v->style.label_width)
+        v->style.label_width = width;
+}
+
 static void show_lines(struct logview *v, const json_t *lines)
 {
     struct buf b = {0};
     json_t *line;
     size_t i;
 
-    json_array_foreach (lines, i, line) {
-        int width = logline_label_width(line);
-
-        if (width > v->style.label_width)
-            v->style.label_width = width;
-    }
+    json_array_foreach (lines, i, line)
+        widen_label(v, line);
+    v->shown += json_array_size(lines);
     json_array_foreach (lines, i, line) {
         logline_render(&b, line, &v->style);
         logseen_add(v->seen, line);
@@ -96,20 +106,29 @@ int logview_resume(struct logview *v)
     return code;
 }
 
+/* Until something comes from the daemon, or the user interrupts. */
+static void wait_for_more(const struct logview *v)
+{
+    struct pollfd p[2] = {{.fd = v->c->rpc.fd, .events = POLLIN}, {.fd = interrupt_fd(), .events = POLLIN}};
+
+    poll(p, 2, -1);
+}
+
 int logview_follow(struct logview *v)
 {
     while (!interrupted()) {
         struct err e = {0};
         json_t *msg = NULL;
-        int rc;
+        int rc = rpc_next(&v->c->rpc, 0, &msg, &e);
 
-        /* Before waiting, not after each line: a flood is written in large pieces. */
-        if (out_finish(&v->c->out) != 0)
-            return EXIT_FAILED;
-        rc = rpc_next(&v->c->rpc, -1, &msg, &e);
         if (rc == 0) {
             logview_show(v, msg);
             json_decref(msg);
+        } else if (rc == -ETIMEDOUT) {
+            /* Before waiting, not after each line: a flood is written in large pieces. */
+            if (out_finish(&v->c->out) != 0)
+                return EXIT_FAILED;
+            wait_for_more(v);
         } else if (rc != -EINTR && !interrupted()) {
             int code = logview_resume(v);
 
@@ -120,8 +139,8 @@ int logview_follow(struct logview *v)
     return EXIT_DONE;
 }
 
-/* May this record be meant by one of the words? A pattern or a namespace may mean any. */
-static bool may_be_meant(const struct logview *v, const json_t *r)
+/* Is this record named by one of the words? A pattern may mean any, and counts as `pattern` says. */
+static bool is_meant(const struct logview *v, const json_t *r, bool pattern)
 {
     char id[24];
 
@@ -129,25 +148,55 @@ static bool may_be_meant(const struct logview *v, const json_t *r)
     for (size_t i = 0; i < v->n_words; i++) {
         const char *word = v->words[i];
 
-        if (strcmp(word, "all") == 0 || word[0] == '/' || strcmp(word, id) == 0 ||
-            strcmp(word, j_text(r, "name")) == 0 || strcmp(word, j_text(r, "namespace")) == 0)
+        if (strcmp(word, "all") == 0 || strcmp(word, id) == 0 || strcmp(word, j_text(r, "name")) == 0 ||
+            strcmp(word, j_text(r, "namespace")) == 0 || (pattern && word[0] == '/'))
             return true;
     }
     return v->n_words == 0;
 }
 
+/* Silence of an app that keeps no logs shall not be taken for silence of the app. */
+static void say_disabled(const struct logview *v, const json_t *records)
+{
+    const char *said = "";
+    json_t *r;
+    size_t i;
+
+    json_array_foreach (records, i, r) {
+        const char *name = j_text(r, "name");
+
+        if (!json_is_true(json_object_get(r, "disable_logs")) || !is_meant(v, r, false) ||
+            strcmp(name, said) == 0)
+            continue;
+        out_warn(&v->c->out, "%s keeps no logs (disable_logs): nothing that it prints can be shown", name);
+        said = name;
+    }
+}
+
 /* All names at once, so that the prefixes stand in one column from the start. */
-static void measure_labels(struct logview *v)
+static void survey(struct logview *v)
 {
     json_t *records = NULL, *r;
     struct err e;
     size_t i;
 
-    if (rpc_call(&v->c->rpc, "list", NULL, SESSION_READ_MS, &records, &e) == 0)
+    if (rpc_call(&v->c->rpc, "list", NULL, SESSION_READ_MS, &records, &e) == 0) {
         json_array_foreach (records, i, r)
-            if (may_be_meant(v, r) && logline_label_width(r) > v->style.label_width)
-                v->style.label_width = logline_label_width(r);
+            if (is_meant(v, r, true))
+                widen_label(v, r);
+        v->known = json_array_size(records);
+        say_disabled(v, records);
+    }
     json_decref(records);
+}
+
+/* A prefix shall leave most of a terminal to the text. */
+static void limit_labels(struct logview *v)
+{
+    int third = v->c->out.width / 3;
+
+    if (v->style.terminal && v->c->out.width > 0)
+        v->style.label_max = third < LABEL_LEAST ? LABEL_LEAST : third;
 }
 
 int logview_open(struct logview *v, size_t lines, bool stream)
@@ -157,8 +206,8 @@ int logview_open(struct logview *v, size_t lines, bool stream)
 
     v->seen = xmalloc(sizeof(*v->seen));
     logseen_init(v->seen, (int64_t)clock_wall_us());
-    if (v->style.form == LOGLINE_PREFIXED)
-        measure_labels(v);
+    limit_labels(v);
+    survey(v);
     code = session_call(v->c, "logs", log_params(v, lines, stream), &result);
     if (code == 0)
         show_lines(v, json_object_get(result, "lines"));

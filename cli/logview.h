@@ -13,6 +13,8 @@ struct logview {
     bool out, err; /* one of them alone: only that stream */
     struct logline_style style;
     struct logseen *seen; /* logview_open makes it */
+    size_t shown;         /* lines, so far */
+    size_t known;         /* processes in the list, as logview_open found it */
 };
 
 /* Shows the last `lines` lines, and asks for those that come (`stream`). 0, or the exit code after the error

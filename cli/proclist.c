@@ -15,19 +15,24 @@
 
 #define TABLE_LEAST 34 /* columns of a terminal; below them not even id, name and status fit */
 
-/* In the order of the table; what can be spared first on a narrow terminal has the highest number. */
+/* In the order of the table, which is PM2's; what can be spared first on a narrow terminal has the highest
+ * number. */
 static const struct column columns[] = {
     {.title = "id", .right = true},
-    {.title = "name", .shrink = 8},
-    {.title = "namespace", .spare = 8, .shrink = 8},
-    {.title = "mode", .spare = 7},
+    {.title = "name", .shrink = 8, .keep = 24},
+    {.title = "namespace", .spare = 12, .shrink = 9, .keep = 12},
+    {.title = "version", .spare = 13, .shrink = 7, .keep = 10},
+    {.title = "mode", .spare = 11},
     {.title = "pid", .right = true, .spare = 6},
     {.title = "uptime", .right = true, .spare = 4},
     {.title = "↺", .ascii = "restarts", .right = true, .spare = 3},
-    {.title = "status"},
+    {.title = "status",
+     .shrink = 9,
+     .keep = 15}, /* "waiting restart" is long, and understood from its beginning */
     {.title = "cpu", .right = true, .spare = 2},
     {.title = "mem", .right = true, .spare = 1},
-    {.title = "user", .spare = 9, .shrink = 8},
+    {.title = "user", .spare = 14, .shrink = 8},
+    {.title = "watching", .spare = 15},
 };
 
 static const char *number(char out[UNITS_MAX], long long v)
@@ -49,25 +54,35 @@ static void add_mode(struct table *t, const char *mode)
     table_add(t, COLOR_NONE, word);
 }
 
+/* A tenth is enough, and of large values none; what is idle stands out by its short "0%". */
+static const char *percent(char out[UNITS_MAX], double v)
+{
+    snprintf(out, UNITS_MAX, v == 0 || v >= 100 ? "%.0f%%" : "%.1f%%", v);
+    return out;
+}
+
 static void add_row(struct table *t, const json_t *r, int64_t now)
 {
     const char *status = j_text(r, "status");
     bool lives = is_alive(status);
+    /* Zeros of what does not run are there for the eye that looks for a number, not to be read. */
+    enum color c = lives ? COLOR_NONE : COLOR_DIM;
     long long since = j_int(r, "uptime_since"), restarts = j_int(r, "restarts");
     char s[UNITS_MAX];
 
     table_add(t, COLOR_TITLE, number(s, j_int(r, "id")));
     table_add(t, COLOR_NONE, j_text(r, "name"));
     table_add(t, COLOR_NONE, j_text(r, "namespace"));
+    table_add(t, COLOR_NONE, j_text(r, "version"));
     add_mode(t, j_text(r, "mode"));
-    table_add(t, COLOR_NONE, number(s, lives ? j_int(r, "pid") : 0));
-    table_add(t, COLOR_NONE, lives && since > 0 ? units_uptime(s, now - since) : "0");
+    table_add(t, c, number(s, lives ? j_int(r, "pid") : 0));
+    table_add(t, c, lives && since > 0 ? units_uptime(s, now - since) : "0");
     table_add(t, COLOR_NONE, number(s, restarts));
     table_add(t, color_of_status(status), status);
-    snprintf(s, sizeof(s), "%.4g%%", lives ? j_number(r, "cpu") : 0.0);
-    table_add(t, COLOR_NONE, s);
-    table_add(t, COLOR_NONE, units_size(s, lives ? (uint64_t)j_number(r, "memory") : 0));
+    table_add(t, c, percent(s, lives ? j_number(r, "cpu") : 0.0));
+    table_add(t, c, units_size(s, lives ? (uint64_t)j_number(r, "memory") : 0));
     table_add(t, COLOR_NONE, j_text(r, "user"));
+    table_add(t, COLOR_NONE, json_is_true(json_object_get(r, "watch")) ? "enabled" : "disabled");
 }
 
 static void mini_line(const struct out *o, struct buf *out, const char *key, enum color color,
@@ -90,14 +105,14 @@ static void append_mini(const struct out *o, const json_t *r, int64_t now, struc
 
     buf_printf(out, "+--- %s%s%s\n", color_on(o->color, COLOR_BOLD), name, color_off(o->color, COLOR_BOLD));
     mini_line(o, out, "namespace", COLOR_NONE, j_text(r, "namespace"));
+    mini_line(o, out, "version", COLOR_NONE, j_text(r, "version"));
     mini_line(o, out, "id", COLOR_TITLE, number(s, j_int(r, "id")));
     mini_line(o, out, "pid", COLOR_NONE, number(s, lives ? j_int(r, "pid") : 0));
     mini_line(o, out, "status", color_of_status(status), status);
     mini_line(o, out, "mode", COLOR_NONE, mode);
     mini_line(o, out, "restarts", COLOR_NONE, number(s, j_int(r, "restarts")));
     mini_line(o, out, "uptime", COLOR_NONE, lives && since > 0 ? units_uptime(s, now - since) : "0");
-    snprintf(s, sizeof(s), "%.4g%%", lives ? j_number(r, "cpu") : 0.0);
-    mini_line(o, out, "cpu", COLOR_NONE, s);
+    mini_line(o, out, "cpu", COLOR_NONE, percent(s, lives ? j_number(r, "cpu") : 0.0));
     mini_line(o, out, "memory", COLOR_NONE, units_size(s, lives ? (uint64_t)j_number(r, "memory") : 0));
 }
 

@@ -68,3 +68,11 @@ const char *refused_command(const char *word)
     }
     return NULL;
 }
+
+const char *refused_command_at(size_t i, const char **instead)
+{
+    if (i >= ARRAY_LEN(refused))
+        return NULL;
+    *instead = refused[i].instead;
+    return refused[i].name;
+}

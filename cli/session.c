@@ -67,11 +67,26 @@ static enum session_state connect_once(struct cli *c, bool any_version, struct e
     return SESSION_FAILED;
 }
 
+/* A daemon that has just been killed may still have taken the connection: it breaks before the first word,
+ * and what comes next (no daemon, or the next one) is the answer. */
+static bool met_a_dying_daemon(enum session_state s, const struct err *e)
+{
+    return s == SESSION_FAILED && (e->code == -ECONNRESET || e->code == -EPIPE);
+}
+
 static enum session_state connect_said(struct cli *c, bool any_version)
 {
-    struct err e = {0};
-    enum session_state s = connect_once(c, any_version, &e);
+    const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
+    uint64_t end = clock_mono_ms() + SESSION_BACK_MS;
+    enum session_state s;
+    struct err e;
 
+    for (;;) {
+        e = (struct err){0};
+        s = connect_once(c, any_version, &e);
+        if (!met_a_dying_daemon(s, &e) || clock_mono_ms() >= end || nanosleep(&pause, NULL) < 0)
+            break;
+    }
     if (s == SESSION_FAILED && e.code == -ETIMEDOUT)
         print_hung(c);
     else if (s == SESSION_FAILED)

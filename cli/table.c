@@ -55,33 +55,48 @@ static int total_width(const struct layout *l)
     return l->style->box ? sum + 3 * shown + 1 : sum + 2 * (shown - 1);
 }
 
-/* Most expendable column that is still shown, or -1. */
-static int sparest(const struct layout *l)
+/* Most expendable column that is still shown and whose `spare` is at least this, or -1. */
+static int sparest(const struct layout *l, int least)
 {
     int best = -1;
 
     for (size_t i = 0; i < l->t->n_columns; i++)
-        if (l->width[i] >= 0 && l->t->columns[i].spare > 0 &&
+        if (l->width[i] >= 0 && l->t->columns[i].spare >= least &&
             (best < 0 || l->t->columns[i].spare > l->t->columns[best].spare))
             best = (int)i;
     return best;
 }
 
-/* Takes the overflow from the columns that may be cut; returns true when it then fits. */
-static bool shrink_to_fit(struct layout *l, bool apply)
+/* By how many columns the table is too wide when all that may be cut is cut to `keep` or to `shrink`. */
+static int overflow(const struct layout *l, bool keep)
 {
     int over = total_width(l) - l->style->width;
 
-    for (size_t i = 0; i < l->t->n_columns && over > 0; i++) {
-        int least = l->t->columns[i].shrink;
-        int spare = l->width[i] >= 0 && least > 0 && l->width[i] > least ? l->width[i] - least : 0;
-        int take = spare < over ? spare : over;
+    for (size_t i = 0; i < l->t->n_columns; i++) {
+        const struct column *c = &l->t->columns[i];
+        int least = keep && c->keep > c->shrink ? c->keep : c->shrink;
 
-        over -= take;
-        if (apply)
-            l->width[i] -= take;
+        if (l->width[i] >= 0 && c->shrink > 0 && l->width[i] > least)
+            over -= l->width[i] - least;
     }
-    return over <= 0;
+    return over;
+}
+
+/* Takes what is too much from the columns that may be cut: always from the widest, so that none suffers
+ * alone. */
+static void shrink_to_fit(struct layout *l)
+{
+    for (int over = total_width(l) - l->style->width; over > 0; over--) {
+        int widest = -1;
+
+        for (size_t i = 0; i < l->t->n_columns; i++)
+            if (l->t->columns[i].shrink > 0 && l->width[i] > l->t->columns[i].shrink &&
+                (widest < 0 || l->width[i] > l->width[widest]))
+                widest = (int)i;
+        if (widest < 0)
+            return;
+        l->width[widest]--;
+    }
 }
 
 static void fit(struct layout *l)
@@ -98,9 +113,11 @@ static void fit(struct layout *l)
     }
     if (l->style->width <= 0)
         return;
-    while (total_width(l) > l->style->width && !shrink_to_fit(l, false) && (victim = sparest(l)) >= 0)
+    while (overflow(l, true) > 0 && (victim = sparest(l, TABLE_PLEASANT)) >= 0)
         l->width[victim] = -1;
-    shrink_to_fit(l, true);
+    while (overflow(l, false) > 0 && (victim = sparest(l, 1)) >= 0)
+        l->width[victim] = -1;
+    shrink_to_fit(l);
 }
 
 static void append_spaces(struct buf *out, int n)

@@ -1,4 +1,7 @@
-/* A table fitted to the terminal: columns that can be spared go, then one is shortened. */
+/*
+ * A table fitted to the terminal: columns that are only pleasant go until the others can keep a readable
+ * width, then those are cut, then columns that are missed go.
+ */
 #ifndef PM_CLI_TABLE_H
 #define PM_CLI_TABLE_H
 
@@ -15,7 +18,10 @@ struct column {
     int spare;         /* the column with the highest goes first when there is no room; 0 = never goes */
     bool right;        /* numbers */
     int shrink;        /* may be cut down to this many columns of the terminal; 0 = never */
+    int keep;          /* columns that are pleasant but not needed go before it is cut below this */
 };
+
+#define TABLE_PLEASANT 10 /* a `spare` from here on: pleasant but not needed */
 
 struct cell {
     char *text; /* clean, on the heap */

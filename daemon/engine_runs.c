@@ -64,6 +64,7 @@ static void attach_logs(struct engine *e, struct hold *hold, const struct app_sp
                                 .error_file = paths.err,
                                 .log_file = paths.both,
                                 .date_format = log_date_format_of(s),
+                                .json = s->log_type && strcmp(s->log_type, "json") == 0,
                                 .disabled = s->disable_logs,
                                 .lent = true,
                                 .uid = -1,

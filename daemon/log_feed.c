@@ -6,6 +6,7 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/mem.h"
+#include "daemon/log_json.h"
 #include "daemon/log_spool.h"
 #include "daemon/log_writer.h"
 
@@ -96,26 +97,51 @@ static void date_lines(struct log_writer *w, struct log_stream *s, const struct 
     w->text.len = (size_t)(out - w->text.data);
 }
 
+static void json_lines(struct log_writer *w, struct log_stream *s, const struct chunk *c)
+{
+    char date[LOG_DATE_MAX];
+
+    log_json_date(s, c->time_us, date);
+    for (size_t i = 0; i < c->n_pieces; i++) {
+        const struct log_piece *p = &w->pieces[i];
+
+        log_json_line(&w->text, s, date, w->chunk + p->start, p->len, p->flags);
+    }
+}
+
+/* The chunk as it goes into a file, in w->text; nothing when that is the chunk itself. */
+static void make_text(struct log_writer *w, struct log_stream *s, const struct log_sink *k,
+                      const struct chunk *c)
+{
+    bool no_eol = w->pieces[c->n_pieces - 1].flags & LOG_F_NO_EOL;
+
+    w->text.len = 0;
+    if (s->json) {
+        json_lines(w, s, c);
+        return;
+    }
+    if (s->date_format)
+        date_lines(w, s, k, c);
+    else if (no_eol)
+        buf_append(&w->text, w->chunk, c->end);
+    if (no_eol)
+        buf_putc(&w->text, '\n');
+}
+
 static void feed_file(struct log_writer *w, struct log_stream *s, struct log_sink *k, const struct chunk *c)
 {
     const struct log_piece *last = &w->pieces[c->n_pieces - 1];
     struct iovec body = {w->chunk, c->end};
 
-    w->text.len = 0;
-    if (s->date_format || (last->flags & LOG_F_NO_EOL)) {
-        if (s->date_format)
-            date_lines(w, s, k, c);
-        else
-            buf_append(&w->text, w->chunk, c->end);
-        if (last->flags & LOG_F_NO_EOL)
-            buf_putc(&w->text, '\n');
+    make_text(w, s, k, c);
+    if (w->text.len)
         body = (struct iovec){w->text.data, w->text.len};
-    }
     if (!append(w, s, k, &body))
         return;
     k->file->failing = k->dropping = false;
     k->mid = last->flags & LOG_F_PARTIAL;
-    k->file->now.tail = k->mid ? log_stream_key(s) : 0;
+    /* Each piece of a long line is an object of its own, and ends. */
+    k->file->now.tail = k->mid && !s->json ? log_stream_key(s) : 0;
     k->pos = c->from + c->end;
 }
 
@@ -177,10 +203,17 @@ static bool tell_file(struct log_writer *w, struct log_stream *s, struct log_sin
     struct iovec body;
 
     w->text.len = 0;
-    if (s->date_format)
-        put_date(w, s, line->time_us);
-    buf_append(&w->text, line->text, line->len);
-    buf_putc(&w->text, '\n');
+    if (s->json) {
+        char date[LOG_DATE_MAX];
+
+        log_json_date(s, line->time_us, date);
+        log_json_line(&w->text, s, date, line->text, line->len, line->flags);
+    } else {
+        if (s->date_format)
+            put_date(w, s, line->time_us);
+        buf_append(&w->text, line->text, line->len);
+        buf_putc(&w->text, '\n');
+    }
     body = (struct iovec){w->text.data, w->text.len};
     ended.mid = false; /* a line that was cut off by the gap is ended first */
     if (!append(w, s, &ended, &body))

@@ -53,6 +53,7 @@ struct log_stream {
     char *paths[2];
     int64_t uid, gid;
     bool disabled;
+    bool json;            /* each line of the files is one object */
     bool lent;            /* the descriptors are the caller's: see struct log_run */
     bool handed;          /* the spool was there before this engine */
     int spool;            /* -1 when disabled */

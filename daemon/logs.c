@@ -216,6 +216,7 @@ static void attach_stream(struct logs *l, const struct log_run *run, enum log_st
     s->spool = -1;
     s->attached_at = clock_mono_ms();
     s->disabled = run->disabled;
+    s->json = run->json;
     s->lent = run->lent;
     LIST_INSERT_HEAD(&l->runs[bucket(s->run)], s, by_run);
     if (spool >= 0 && !s->disabled)

@@ -44,6 +44,7 @@ struct log_run {
     const char *app;
     const char *out_file, *error_file, *log_file; /* absolute; NULL = none */
     const char *date_format;                      /* dayjs tokens; NULL = no timestamp before the lines */
+    bool json;                                    /* log_type json: each line of the files is one object */
     bool disabled;                                /* disable_logs: take the bytes and forget them */
     /* The descriptors stay the caller's, who keeps them open until `stream_done` tells of them or the log
      * path is closed. A spool that is made becomes the caller's too. */

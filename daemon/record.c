@@ -71,6 +71,8 @@ static void write_short(struct jsonw *w, struct process *p)
     jsonw_real1(w, runtime_of(p)->cpu_percent);
     jsonw_kuint(w, "memory", runtime_of(p)->memory_bytes);
     jsonw_kstr(w, "user", user_of(s));
+    if (s->disable_logs)
+        jsonw_kbool(w, "disable_logs", true);
     write_last_exit(w, p);
 }
 
@@ -363,6 +365,7 @@ static void write_own(struct engine *e, struct jsonw *w, struct process *p)
     if (p->state == LC_WAITING)
         jsonw_kuint(w, "restart_at", p->deadline_ms);
     jsonw_kint(w, "stop_signal", p->app->spec->stop_signal);
+    jsonw_kbool(w, "disable_logs", p->app->spec->disable_logs);
     jsonw_kuint(w, "dropped_lines", logs_dropped(e->logs, p->id));
     if (p->last.valid)
         write_exit(w, &p->last);

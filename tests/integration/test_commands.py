@@ -240,6 +240,15 @@ class Shown(PmTest):
         for word in ("online", "/usr", child("silent")[0], self.home.log_path("a"), self.home.log_path("a", "error"), str(self.home.pid("a"))):
             self.assertIn(word, out)
 
+    def test_describe_of_several_with_their_last_runs(self):
+        self.home.start("two", child("silent"), "-i", "2")
+        self.home.ok("restart", "0")
+        out = self.home.ok("describe", "two").out
+        self.assertEqual(re.findall(r"(?m)^two \(id (\d)\)$", out), ["0", "1"])
+        self.assertEqual(len(re.findall("Last runs", out)), 1)
+        self.assertIn("was stopped for a restart on request", out)
+        self.assertRegex(out, r"stop signal +SIGINT")
+
 
 class Why(PmTest):
     def test_in_words(self):

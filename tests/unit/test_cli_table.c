@@ -89,6 +89,40 @@ static void test_columns_go(void **state)
     assert_non_null(strstr(narrow, "mem"));
 }
 
+/* On a terminal that grows, columns come in this order and none goes again. */
+static void test_columns_by_worth(void **state)
+{
+    static const char *const worth[] = {"name", "status", "mem",       "cpu",     "↺",    "uptime",
+                                        "pid",  "mode",   "namespace", "version", "user", "watching"};
+    size_t had = 0;
+
+    (void)state;
+    for (int width = 34; width <= 200; width++) {
+        _cleanup_free_ char *text = render(width, true, true, false);
+        _cleanup_free_ char *head =
+            xstrndup(text, strcspn(strchr(text, '\n') + 1, "\n") + strcspn(text, "\n"));
+        size_t n = 0;
+
+        while (n < ARRAY_LEN(worth) && strstr(head, worth[n]))
+            n++;
+        for (size_t i = n; i < ARRAY_LEN(worth); i++)
+            assert_null(strstr(head, worth[i]));
+        assert_true(n >= had);
+        had = n;
+    }
+    assert_int_equal(had, ARRAY_LEN(worth));
+}
+
+/* Names stay readable as long as there are columns that are only pleasant. */
+static void test_names_before_pleasant_columns(void **state)
+{
+    _cleanup_free_ char *text = render(86, true, true, false);
+
+    (void)state;
+    assert_null(strstr(text, "…"));
+    assert_null(strstr(text, "version"));
+}
+
 static void test_order(void **state)
 {
     _cleanup_free_ char *text = render(0, false, true, false);
@@ -133,7 +167,7 @@ static void test_colors(void **state)
     (void)state;
     assert_non_null(strstr(text, "\033[32monline\033[0m"));
     assert_non_null(strstr(text, "\033[34mlaunching\033[0m"));
-    assert_non_null(strstr(text, "\033[31mwaiting restart\033[0m"));
+    assert_non_null(strstr(text, "\033[33mwaiting restart\033[0m"));
 }
 
 static void test_harmless(void **state)
@@ -226,10 +260,18 @@ static void test_mini(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_widths),   cmocka_unit_test(test_columns_go), cmocka_unit_test(test_order),
-        cmocka_unit_test(test_plain),    cmocka_unit_test(test_ascii),      cmocka_unit_test(test_colors),
-        cmocka_unit_test(test_harmless), cmocka_unit_test(test_empty),      cmocka_unit_test(test_sort),
+        cmocka_unit_test(test_widths),
+        cmocka_unit_test(test_columns_go),
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_plain),
+        cmocka_unit_test(test_ascii),
+        cmocka_unit_test(test_colors),
+        cmocka_unit_test(test_harmless),
+        cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_sort),
         cmocka_unit_test(test_mini),
+        cmocka_unit_test(test_columns_by_worth),
+        cmocka_unit_test(test_names_before_pleasant_columns),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -94,7 +94,7 @@ static void test_describe(void **state)
 
     (void)state;
     assert_non_null(r);
-    describe_render(&o, r, mine, NOW, &b);
+    describe_render(&(struct describe){.out = &o, .environ_ = mine, .now = NOW}, r, &b);
     assert_non_null(strstr(b.data, "api (id 4)\n"));
     assert_non_null(strstr(b.data, "  arguments             --port 80\n"));
     assert_non_null(strstr(b.data, "  kill timeout          1.6 s\n"));
@@ -104,6 +104,50 @@ static void test_describe(void **state)
     assert_non_null(strstr(b.data, "  OTHER                 3\n"));
     assert_null(strstr(b.data, "SAME"));
     assert_null(strstr(b.data, "reason"));
+    json_decref(r);
+    buf_free(&b);
+}
+
+/* What says nothing is left out; how it ended stands before what it is; on a terminal nothing runs over. */
+static void test_describe_short(void **state)
+{
+    char *mine[] = {"API_KEY=mine", NULL};
+    json_t *r = json_loads(
+        "{\"pid\":0,\"name\":\"api\",\"pm_id\":4,\"monit\":{\"memory\":0,\"cpu\":0},\"pm\":{\"reason_text\":"
+        "\"2 unstable runs in a row; the last: exited with code 7 after 11 ms\",\"stop_signal\":2,"
+        "\"disable_logs\":false,\"dropped_lines\":0},\"pm2_env\":{\"status\":\"errored\",\"exec_mode\":"
+        "\"fork_mode\","
+        "\"version\":\"N/A\",\"treekill\":true,\"restart_delay\":0,\"wait_ready\":false,\"restart_time\":0,"
+        "\"pm_cwd\":\"/"
+        "srv\",\"env\":{\"API_KEY\":\"********\",\"LONG\":\"0123456789012345678901234567890123456789\"}}}",
+        0, NULL);
+    json_t *runs = json_pack("[{s:I,s:I,s:i,s:i,s:s}]", "started_at", (json_int_t)NOW - 60011, "ended_at",
+                             (json_int_t)NOW - 60000, "uptime", 11, "exit_code", 7, "reason", "exit");
+    const struct out o = {.charset = OUT_UTF8, .width = 60, .tty = true};
+    struct buf b = {0};
+
+    (void)state;
+    assert_non_null(r);
+    setenv("TZ", "UTC", 1);
+    describe_render(&(struct describe){.out = &o, .environ_ = mine, .now = NOW, .runs = runs}, r, &b);
+    assert_string_equal(b.data, "api (id 4)\n"
+                                "\nProcess\n"
+                                "  status                errored\n"
+                                "  reason                2 unstable runs in a row; the last:\n"
+                                "                        exited with code 7 after 11 ms\n"
+                                "  restarts              0\n"
+                                "  mode                  fork\n"
+                                "\nLast runs\n"
+                                "  2025-10-18 14:02:22  1 min ago\n"
+                                "      exited with code 7, after 11 ms\n"
+                                "\nCommand\n"
+                                "  folder                /srv\n"
+                                "\nRules\n"
+                                "  stop signal           SIGINT\n"
+                                "\nEnvironment (what differs from this shell's)\n"
+                                "  LONG                  01234567890123456789012345678901234…\n"
+                                "  also set, masked: API_KEY\n");
+    json_decref(runs);
     json_decref(r);
     buf_free(&b);
 }
@@ -173,9 +217,9 @@ static void test_base_environment(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_endings),  cmocka_unit_test(test_why),
-        cmocka_unit_test(test_describe), cmocka_unit_test(test_wrap),
-        cmocka_unit_test(test_chunks),   cmocka_unit_test(test_base_environment),
+        cmocka_unit_test(test_endings),          cmocka_unit_test(test_why),  cmocka_unit_test(test_describe),
+        cmocka_unit_test(test_describe_short),   cmocka_unit_test(test_wrap), cmocka_unit_test(test_chunks),
+        cmocka_unit_test(test_base_environment),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -70,6 +70,47 @@ static void test_dates_in_one_file(void **state)
     path_remove(p.dir);
 }
 
+/* One object a line, whole whatever the writes were; a long line is several. */
+static void test_json(void **state)
+{
+    struct path p;
+    int out[2], err[2];
+
+    (void)state;
+    path_open(&p);
+    char *f = path_file(&p, "both.log");
+    struct log_run run = path_run(&p, 1, &f, &f);
+
+    run.json = true;
+    run.date_format = "[T]";
+    path_pipe(out);
+    path_pipe(err);
+    logs_attach(p.logs, &run, out[0], err[0], -1, -1);
+    put(out[1], "a\n\"half");
+    path_run_ms(&p, 50);
+    put(err[1], "\xff\n");
+    path_run_ms(&p, 50);
+    put(out[1], "\" and half\nno end");
+    close(out[1]);
+    close(err[1]);
+    path_until_done(&p, 2);
+
+    char *text = slurp(f);
+
+#define REST(type) "\",\"timestamp\":\"T\",\"type\":\"" type "\",\"process_id\":%u,\"app_name\":\"%s\"}\n"
+    char want[1024];
+
+    snprintf(
+        want, sizeof want,
+        "{\"message\":\"a" REST("out") "{\"message\":\"\xef\xbf\xbd" REST(
+            "err") "{\"message\":\"\\\"half\\\" and half" REST("out") "{\"message\":\"no end" REST("out"),
+        run.process, run.app, run.process, run.app, run.process, run.app, run.process, run.app);
+    assert_string_equal(text, want);
+    free(text), free(f);
+    path_close(&p);
+    path_remove(p.dir);
+}
+
 static void test_long_and_odd_lines(void **state)
 {
     struct path p;
@@ -280,6 +321,7 @@ int main(void)
         cmocka_unit_test(test_lines_and_files),
         cmocka_unit_test(test_dates_in_one_file),
         cmocka_unit_test(test_long_and_odd_lines),
+        cmocka_unit_test(test_json),
         cmocka_unit_test(test_none_and_disabled),
         cmocka_unit_test(test_silent_run),
         cmocka_unit_test(test_reopen),
