@@ -72,6 +72,15 @@ static int check_known(const struct plan *p, size_t first)
     return code;
 }
 
+/* How many processes an app has is not changed by starting it again. */
+static void warn_of_instances(const struct plan *p, size_t first)
+{
+    for (size_t i = first; i < p->apps.n; i++)
+        if (is_known(p, p->apps.v[i]->name))
+            out_warn(&p->c->out, "--instances is not used for %s, which is known: pm scale %s N changes how many",
+                     p->apps.v[i]->name, p->apps.v[i]->name);
+}
+
 static int plan_file(struct plan *p, const char *file)
 {
     size_t first = p->apps.n;
@@ -84,6 +93,8 @@ static int plan_file(struct plan *p, const char *file)
     }
     p->from_file = true;
     code = appfile_load(p->c, p->args, &p->caller, file, &p->apps);
+    if (args_has(p->args, "instances") && !args_has(p->args, "force"))
+        warn_of_instances(p, first);
     return code == EXIT_DONE && p->mode == PLAN_RESTART ? check_known(p, first) : code;
 }
 

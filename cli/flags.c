@@ -183,6 +183,15 @@ const struct flag control_flags[] = {
     {0},
 };
 
+/* Of commands that take no config file. */
+const struct flag process_flags[] = {
+    {.name = "json", .type = FLAG_BOOL, .help = "print JSON"},
+    {.name = "parallel", .type = FLAG_TEXT, .arg = "N",
+     .help = "how many at a time", .idle = "all processes are acted on at once"},
+    VIEW_FLAGS,
+    {0},
+};
+
 const struct flag save_flags[] = {
     {.name = "force", .letter = 'f', .type = FLAG_BOOL, .help = "save it also when it is empty"},
     {0},

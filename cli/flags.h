@@ -10,6 +10,7 @@ extern const struct flag why_flags[];
 extern const struct flag logs_flags[];
 extern const struct flag list_flags[];
 extern const struct flag control_flags[];
+extern const struct flag process_flags[];
 extern const struct flag save_flags[];
 
 #endif
