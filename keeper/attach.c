@@ -32,6 +32,7 @@ enum attach_answer attach_ask(struct keeper *k, int wait_ms, int *fd)
     socklen_t len = home_sockaddr(&k->home, HOME_ATTACH, &addr);
     int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1;
     char byte;
+    ssize_t n;
 
     *fd = -1;
     if (sock < 0)
@@ -44,10 +45,15 @@ enum attach_answer attach_ask(struct keeper *k, int wait_ms, int *fd)
         return ATTACH_SILENT;
     }
     /* The engine's first packet is an acceptance; the end of the connection is a refusal. An engine that is
-     * just being restarted by its keeper answers nothing yet: then there is a daemon as well. */
-    if (!await_readable(sock, wait_ms) || recv(sock, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0) {
+     * just being restarted by its keeper answers nothing yet: then there is a daemon as well. A reset means
+     * that the listener was closed before anybody took the connection: that daemon is dying (a thread in the
+     * middle of a write to the disk may hold its descriptors, and the lock, a moment longer). */
+    n = await_readable(sock, wait_ms) ? recv(sock, &byte, 1, MSG_PEEK | MSG_DONTWAIT) : 0;
+    if (n <= 0) {
+        bool reset = n < 0 && errno == ECONNRESET;
+
         close(sock);
-        return ATTACH_RUNS;
+        return reset ? ATTACH_SILENT : ATTACH_RUNS;
     }
     *fd = sock;
     return ATTACH_TAKEN;

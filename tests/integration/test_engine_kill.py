@@ -111,6 +111,7 @@ class EngineKill(PmTest):
         path = self.home.config([{"name": "a", "script": child("ready_notify")[0], "args": ["3000"], "wait_ready": True, "listen_timeout": 60000}])
         command = self.home.popen("start", path)
         wait_until(lambda: [p for p in self.home.jlist() if p["pm2_env"]["status"] == "launching" and p["pid"]], what="launching")
+        self.home.wait_stored("a", "pid")
         pid = self.home.pid("a")
         self.home.replace_engine()
         self.home.wait_status("a", "online")
