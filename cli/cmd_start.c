@@ -77,7 +77,8 @@ static void warn_of_instances(const struct plan *p, size_t first)
 {
     for (size_t i = first; i < p->apps.n; i++)
         if (is_known(p, p->apps.v[i]->name))
-            out_warn(&p->c->out, "--instances is not used for %s, which is known: pm scale %s N changes how many",
+            out_warn(&p->c->out,
+                     "--instances is not used for %s, which is known: pm scale %s N changes how many",
                      p->apps.v[i]->name, p->apps.v[i]->name);
 }
 

@@ -198,8 +198,9 @@ static int apply_line(char ***env, char *line, struct err *e)
     equals++;
     equals += strspn(equals, " \t");
     if (!take_value(equals, &value))
-        r = err_set(e, -EINVAL, "the closing quote is missing (a value ends in its line; \"\\n\" is a line break), "
-                                "or something follows it");
+        r = err_set(e, -EINVAL,
+                    "the closing quote is missing (a value ends in its line; \"\\n\" is a line break), "
+                    "or something follows it");
     else
         env_set(env, line, value.data);
     buf_free(&value);

@@ -89,9 +89,10 @@ static int use_extension(struct app_spec *spec, const char *extension, const cha
     do {
         if (installed(spec, programs[i])) {
             if (typescript && strcmp(programs[i], "node") == 0 && !node_runs_typescript(spec))
-                return err_set(e, -ENOENT,
-                               "TypeScript needs bun, or node 22.18 or newer; this node is older. Install one, "
-                               "compile it to JavaScript, or give --interpreter");
+                return err_set(
+                    e, -ENOENT,
+                    "TypeScript needs bun, or node 22.18 or newer; this node is older. Install one, "
+                    "compile it to JavaScript, or give --interpreter");
             set_interpreter(spec, programs[i]);
             return 0;
         }

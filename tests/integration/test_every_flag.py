@@ -345,7 +345,7 @@ class StartOptions(PmTest):
         path = self.home.config([{"name": "slow", "script": child("slow_start")[0], "args": ["60000"], "wait_ready": True, "listen_timeout": "1m"}])
         for command in ("start", "restart", "reload", "startOrRestart", "startOrReload"):
             self.home.ok(command, path, "--no-wait")
-            self.assertEqual(self.home.status("slow"), "launching")
+            self.home.wait_status("slow", "launching")
 
     def test_autostart_and_force(self):
         path = self.file("a")

@@ -433,15 +433,14 @@ static void test_overlay(void **state)
     struct loaded l = {0};
 
     (void)state;
-    assert_int_equal(
-        config_load_text(&ctx, "x", text, sizeof(text) - 1, CONFIG_YAML, &l.apps, &l.report), 0);
+    assert_int_equal(config_load_text(&ctx, "x", text, sizeof(text) - 1, CONFIG_YAML, &l.apps, &l.report), 0);
     assert_int_equal(l.apps.v[0]->instances, resolve_cpus());
     assert_false(l.apps.v[0]->merge_logs);
     assert_string_equal(l.apps.v[0]->interpreter, "perl");
     loaded_deinit(&l);
     ctx.overlay_arg = (char *)"no-such-program";
-    assert_int_equal(
-        config_load_text(&ctx, "x", text, sizeof(text) - 1, CONFIG_YAML, &l.apps, &l.report), -22);
+    assert_int_equal(config_load_text(&ctx, "x", text, sizeof(text) - 1, CONFIG_YAML, &l.apps, &l.report),
+                     -22);
     assert_non_null(strstr(l.report.errors.data, "interpreter \"no-such-program\" not found"));
     loaded_deinit(&l);
 }
@@ -522,13 +521,21 @@ static void test_passes_the_daemon(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shapes),        cmocka_unit_test(test_keys),
-        cmocka_unit_test(test_instances),     cmocka_unit_test(test_environment),
-        cmocka_unit_test(test_variables),     cmocka_unit_test(test_filter_env),
-        cmocka_unit_test(test_names),         cmocka_unit_test(test_more_keys),
-        cmocka_unit_test(test_warnings),      cmocka_unit_test(test_file), cmocka_unit_test(test_overlay),
-        cmocka_unit_test(test_log_file_true), cmocka_unit_test(test_error_lines),
-        cmocka_unit_test(test_file_names),    cmocka_unit_test(test_passes_the_daemon),
+        cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_instances),
+        cmocka_unit_test(test_environment),
+        cmocka_unit_test(test_variables),
+        cmocka_unit_test(test_filter_env),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_more_keys),
+        cmocka_unit_test(test_warnings),
+        cmocka_unit_test(test_file),
+        cmocka_unit_test(test_overlay),
+        cmocka_unit_test(test_log_file_true),
+        cmocka_unit_test(test_error_lines),
+        cmocka_unit_test(test_file_names),
+        cmocka_unit_test(test_passes_the_daemon),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -317,10 +317,10 @@ static void test_interpreters(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_scripts),      cmocka_unit_test(test_typescript), cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_command_line), cmocka_unit_test(test_long_command_line),
-        cmocka_unit_test(test_flags),        cmocka_unit_test(test_bad_flags),
-        cmocka_unit_test(test_interpreters),
+        cmocka_unit_test(test_scripts),           cmocka_unit_test(test_typescript),
+        cmocka_unit_test(test_refused),           cmocka_unit_test(test_command_line),
+        cmocka_unit_test(test_long_command_line), cmocka_unit_test(test_flags),
+        cmocka_unit_test(test_bad_flags),         cmocka_unit_test(test_interpreters),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
