@@ -257,6 +257,8 @@ static int record_stream(struct log_writer *w, struct log_stream *s)
     rc = log_db_put_stream(&w->db, &row);
     if (rc == SQLITE_OK && s->batch.first && s->batch.last != s->batch_committed.last)
         rc = log_db_put_batch(&w->db, s->id, &s->batch);
+    if (rc == SQLITE_OK && s->new_sinks)
+        rc = log_db_drop_sinks(&w->db, s->id);
     for (unsigned i = 1; i < s->n_sinks && rc == SQLITE_OK; i++)
         rc = record_sink(w, s, &s->sinks[i]);
     if (rc == SQLITE_OK && complete(s))
@@ -352,7 +354,7 @@ static void committed(struct log_writer *w)
         struct log_sink *rows = &s->sinks[0];
 
         STAILQ_REMOVE_HEAD(&w->dirty, by_dirty);
-        s->dirty = false;
+        s->dirty = s->new_sinks = false;
         s->batch_committed = s->batch;
         s->last_id_committed = s->last_id;
         if (rows->told)

@@ -31,6 +31,8 @@ static const char *const sql[LOG_DB_STATEMENTS] = {
                         " ON CONFLICT (id) DO UPDATE SET dev = excluded.dev, ino = excluded.ino,"
                         " size = excluded.size, tail = excluded.tail",
     [LOG_DB_FIND_SINK] = "SELECT cursor, mid, drop_lines, drop_bytes FROM sink WHERE stream = ? AND file = ?",
+    [LOG_DB_FIND_SINK_PATH] = "SELECT f.path FROM sink k JOIN file f ON f.id = k.file WHERE k.stream = ?"
+                              " ORDER BY k.file LIMIT 1 OFFSET ?",
     [LOG_DB_PUT_SINK] = "INSERT OR REPLACE INTO sink (stream, file, cursor, mid, drop_lines, drop_bytes)"
                         " VALUES (?, ?, ?, ?, ?, ?)",
     [LOG_DB_DROP_SINKS] = "DELETE FROM sink WHERE stream = ?",

@@ -23,6 +23,7 @@ enum log_db_statement {
     LOG_DB_FIND_FILE,
     LOG_DB_PUT_FILE,
     LOG_DB_FIND_SINK,
+    LOG_DB_FIND_SINK_PATH,
     LOG_DB_PUT_SINK,
     LOG_DB_DROP_SINKS,
     LOG_DB_FIND_BATCH,
@@ -91,6 +92,8 @@ struct log_db_sink {
     uint64_t drop_lines, drop_bytes; /* dropped, and not yet told in the file */
 };
 int log_db_find_sink(struct log_db *db, uint64_t stream, uint64_t file, struct log_db_sink *out);
+/* The path (heap) of the file of the `nth` sink of a stream. */
+int log_db_find_sink_path(struct log_db *db, uint64_t stream, unsigned nth, char **path);
 int log_db_put_sink(struct log_db *db, uint64_t stream, uint64_t file, const struct log_db_sink *s);
 int log_db_drop_sinks(struct log_db *db, uint64_t stream);
 

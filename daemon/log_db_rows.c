@@ -1,6 +1,7 @@
 /* The small tables of logs.db: streams, files, sinks, batches. */
 #include <string.h>
 
+#include "common/mem.h"
 #include "daemon/log_db.h"
 #include "daemon/log_file.h"
 
@@ -97,6 +98,19 @@ int log_db_find_sink(struct log_db *db, uint64_t stream, uint64_t file, struct l
                                     .mid = column(st, 1) != 0,
                                     .drop_lines = column(st, 2),
                                     .drop_bytes = column(st, 3)};
+    sqlite3_reset(st);
+    return rc;
+}
+
+int log_db_find_sink_path(struct log_db *db, uint64_t stream, unsigned nth, char **path)
+{
+    sqlite3_stmt *st = db->st[LOG_DB_FIND_SINK_PATH];
+    int rc;
+
+    bind(st, 1, (const uint64_t[]){stream, nth}, 2);
+    rc = sqlite3_step(st);
+    if (rc == SQLITE_ROW)
+        *path = xstrdup((const char *)sqlite3_column_text(st, 0));
     sqlite3_reset(st);
     return rc;
 }

@@ -243,14 +243,14 @@ static unsigned prepare(struct log_writer *w, struct log_stream *s, unsigned mas
 
     for (unsigned i = 0; i < s->n_sinks; i++) {
         struct log_file *f = s->sinks[i].file;
-        int rc = f && (mask & 1u << i) ? log_file_prepare(f, &e) : 0;
+        int rc = f && (mask & 1u << i) ? log_file_use(w, &f, true, &e) : 0;
 
         if (rc < 0) {
             log_file_failed(w, f, rc, e.msg);
             mask &= ~(1u << i);
         }
     }
-    return mask;
+    return mask & ((1u << s->n_sinks) - 1);
 }
 
 /* A crash can only be repaired for files that the database knows before they are written. */

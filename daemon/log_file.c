@@ -33,6 +33,7 @@ struct log_file *log_files_get(struct log_files *set, const char *path, int64_t 
         f->uid = uid;
         f->gid = gid;
         f->fd = -1;
+        f->set = set;
         f->next = set->first;
         set->first = f;
     }
@@ -99,6 +100,14 @@ static int open_path(const struct log_file *f)
     return -ELOOP;
 }
 
+static struct log_file *find_twin(const struct log_file *f)
+{
+    for (struct log_file *g = f->set->first; g; g = g->next)
+        if (g != f && g->fd >= 0 && g->regular && g->now.dev == f->now.dev && g->now.ino == f->now.ino)
+            return g;
+    return NULL;
+}
+
 /* Bytes behind the committed size would be written a second time by the replay. */
 static int cut_back(struct log_file *f, struct err *e)
 {
@@ -137,6 +146,11 @@ int log_file_open(struct log_file *f, struct err *e)
     f->regular = S_ISREG(st.st_mode);
     f->now = (struct log_file_record){
         .dev = st.st_dev, .ino = st.st_ino, .size = f->regular ? (uint64_t)st.st_size : 0};
+    f->twin = f->regular ? find_twin(f) : NULL;
+    if (f->twin) {
+        log_file_close(f);
+        return LOG_FILE_TWIN;
+    }
     if (f->has_rec && f->rec.dev == f->now.dev && f->rec.ino == f->now.ino)
         f->now.tail = f->rec.tail;
     rc = cut_back(f, e);

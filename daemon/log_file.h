@@ -26,7 +26,9 @@ struct log_file {
     int64_t uid, gid; /* owner when it is created; -1 = as the daemon */
     int fd;           /* -1 while closed */
     bool regular;     /* only regular files have a size, are cut, and count for recovery */
-    bool used;        /* was opened by this engine: no cutting back any more */
+    struct log_files *set;
+    struct log_file *twin; /* set by log_file_open when it returns LOG_FILE_TWIN */
+    bool used;             /* was opened by this engine: no cutting back any more */
     struct log_file_record now;
 
     uint64_t id; /* key in logs.db; 0 = none yet */
@@ -53,13 +55,17 @@ bool log_file_none(const char *path);
 struct log_file *log_files_get(struct log_files *set, const char *path, int64_t uid, int64_t gid);
 void log_files_put(struct log_files *set, struct log_file *f); /* closes and frees at the last reference */
 
-/* Opens for appending if it is closed; makes missing folders. 0 or negative errno with the message set. */
+/* Another entry of the set has this very file open, under another name: `twin` is to be used instead. */
+#define LOG_FILE_TWIN 1
+
+/* Opens for appending if it is closed; makes missing folders. 0, LOG_FILE_TWIN (it stays closed), or negative
+ * errno with the message set. */
 int log_file_open(struct log_file *f, struct err *e);
 void log_file_close(struct log_file *f);
 
 /*
  * To be called before a write: opens the file, also anew when its name was removed, and learns its size.
- * 0 or negative errno with the message set.
+ * 0, LOG_FILE_TWIN, or negative errno with the message set.
  */
 int log_file_prepare(struct log_file *f, struct err *e);
 

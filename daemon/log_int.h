@@ -33,6 +33,7 @@ struct log_writer;
 /* One place that the bytes of a stream go to. */
 struct log_sink {
     struct log_file *file;           /* NULL: the rows */
+    const char *path;                /* by which the app names the file; the stream's */
     uint64_t pos;                    /* the next byte to hand in; always a boundary of pieces */
     uint64_t committed;              /* `pos` as of the last commit */
     uint64_t base;                   /* where the rows go back to when the transaction fails */
@@ -98,6 +99,8 @@ struct log_stream {
     uint64_t dropped_upto;    /* bytes before this are counted as dropped already, should they be */
     struct log_sink sinks[3]; /* the rows first */
     unsigned n_sinks;
+    bool doubled;   /* paths[0] and paths[1] are one file: there is no sink for the second */
+    bool new_sinks; /* the committed rows of its sinks are of other files */
     struct log_date date;
     struct log_batch batch, batch_committed;
     uint64_t last_id, last_id_committed;

@@ -9,7 +9,7 @@
 #include "common/mem.h"
 #include "daemon/log_writer.h"
 
-static void find_file(struct log_writer *w, struct log_file *f)
+void log_file_look_up(struct log_writer *w, struct log_file *f)
 {
     if (!f->id && !f->used && w->db.handle)
         f->has_rec = log_db_find_file(&w->db, f->path, &f->id, &f->rec) == SQLITE_ROW;
@@ -44,10 +44,17 @@ static void place_file(struct log_writer *w, struct log_stream *s, struct log_si
     struct log_db_sink row;
     struct log_file *f = k->file;
 
-    find_file(w, f);
+    log_file_look_up(w, f);
     k->pos = k->committed = s->sinks[0].pos;
-    if (!known || !f->id || log_db_find_sink(&w->db, s->id, f->id, &row) != SQLITE_ROW)
+    if (!known)
         return;
+    if (!f->id || log_db_find_sink(&w->db, s->id, f->id, &row) != SQLITE_ROW) {
+        log_twin_find(w, s, k);
+        f = k->file;
+        log_file_look_up(w, f);
+        if (!f->id || log_db_find_sink(&w->db, s->id, f->id, &row) != SQLITE_ROW)
+            return;
+    }
     k->mid = row.mid;
     k->drop_lines = row.drop_lines;
     k->drop_bytes = row.drop_bytes;
@@ -72,7 +79,7 @@ static void add_sink(struct log_writer *w, struct log_stream *s, const char *pat
     if (s->n_sinks > 1 && s->sinks[1].file == f)
         log_files_put(&w->files, f); /* log_file names the same file: each line once */
     else
-        s->sinks[s->n_sinks++].file = f;
+        s->sinks[s->n_sinks++] = (struct log_sink){.file = f, .path = path};
 }
 
 bool log_place(struct log_writer *w, struct log_stream *s)
@@ -92,6 +99,7 @@ bool log_place(struct log_writer *w, struct log_stream *s)
     add_sink(w, s, s->paths[1]);
     for (unsigned i = 1; i < s->n_sinks; i++)
         place_file(w, s, &s->sinks[i], known);
+    log_twin_drop(w, s);
     if (s->date_format)
         log_date_init(&s->date, s->date_format);
     s->placed = true;
@@ -108,7 +116,7 @@ void log_place_late(struct log_writer *w)
         if (!s->id)
             find_stream(w, s);
         for (unsigned i = 1; i < s->n_sinks; i++)
-            find_file(w, s->sinks[i].file);
+            log_file_look_up(w, s->sinks[i].file);
         log_mark_dirty(w, s);
     }
 }

@@ -69,9 +69,17 @@ void logs_wipe(struct logs *l, const struct log_wipe_request *what, logs_wiped_c
 
 static struct log_file *open_file(struct log_writer *w, const char *path)
 {
+    struct stat st;
+
     for (struct log_file *f = w->files.first; f; f = f->next)
         if (strcmp(f->path, path) == 0)
             return f->fd >= 0 && f->regular ? f : NULL;
+    /* Open under another name? */
+    if (stat(path, &st) < 0)
+        return NULL;
+    for (struct log_file *f = w->files.first; f; f = f->next)
+        if (f->fd >= 0 && f->regular && f->now.dev == st.st_dev && f->now.ino == st.st_ino)
+            return f;
     return NULL;
 }
 
@@ -109,7 +117,7 @@ static int announce(struct log_writer *w, struct log_wipe *j)
     for (char **p = j->paths; *p; p++) {
         struct log_file *f = open_file(w, *p);
 
-        if (!f || log_file_prepare(f, &e) < 0)
+        if (!f || log_file_use(w, &f, true, &e) < 0)
             continue;
         f->now.size = 0;
         f->dirty = true;
@@ -133,7 +141,7 @@ static int cut(struct log_writer *w, struct log_wipe *j)
             rc = cut_closed(j, *p) < 0 ? -EIO : rc;
         } else if (ftruncate(f->fd, 0) < 0) {
             rc = err_errno(&j->err, "cannot empty %s", *p);
-            log_file_prepare(f, &e);
+            log_file_use(w, &f, true, &e);
             f->dirty = true;
             mark_writers(w, f);
         } else {

@@ -68,7 +68,7 @@ static void open_files(struct log_writer *w, struct log_stream *s)
         return; /* the database is awaited: the first line opens them */
     for (unsigned i = 1; i < s->n_sinks; i++) {
         struct log_file *f = s->sinks[i].file;
-        int rc = f->fd >= 0 || f->failing ? 0 : log_file_open(f, &e);
+        int rc = f->fd >= 0 || f->failing ? 0 : log_file_use(w, &f, false, &e);
 
         if (rc < 0)
             log_file_failed(w, f, rc, e.msg);
@@ -164,6 +164,7 @@ static void reopen_files(struct log_writer *w)
 
     for (struct log_file *f = w->files.first; f; f = f->next)
         log_file_close(f);
+    log_twins_part(w);
     TAILQ_FOREACH (s, &w->streams, by_writer)
         if (s->placed)
             open_files(w, s);

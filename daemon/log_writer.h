@@ -84,7 +84,17 @@ void log_wipe_step(struct log_writer *w); /* a few rows of the first one */
 void log_wipe_cancel(struct log_writer *w);
 
 /* log_place.c: where a stream that was handed in goes on */
-bool log_place(struct log_writer *w, struct log_stream *s); /* false: not yet */
-void log_place_late(struct log_writer *w);                  /* the database has been opened (anew) */
+bool log_place(struct log_writer *w, struct log_stream *s);      /* false: not yet */
+void log_place_late(struct log_writer *w);                       /* the database has been opened (anew) */
+void log_file_look_up(struct log_writer *w, struct log_file *f); /* its key and record, unless it has one */
+
+/* log_twin.c: log_file_prepare (`to_write`) or log_file_open, and never LOG_FILE_TWIN: `f` is replaced then,
+ * also in the sinks. A stream may lose the sink for its second file by that. */
+int log_file_use(struct log_writer *w, struct log_file **f, bool to_write, struct err *e);
+/* Of a stream that was there before: did it write to this sink's file through another name? */
+void log_twin_find(struct log_writer *w, struct log_stream *s, struct log_sink *k);
+void log_twin_drop(struct log_writer *w,
+                   struct log_stream *s);  /* the second of two sinks for one file: each line once */
+void log_twins_part(struct log_writer *w); /* all files are closed: each sink has its own name again */
 
 #endif

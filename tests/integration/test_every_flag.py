@@ -315,6 +315,7 @@ class StartOptions(PmTest):
         for command in ("start", "restart", "reload", "startOrRestart", "startOrReload"):
             self.home.ok(command, path, "--source-map-support")
             self.assertEqual(self.home.proc("b")["pm2_env"]["node_args"], ["--enable-source-maps"], command)
+        self.assertIn("--node-args=--enable-source-maps", self.home.ok("restart", "b", "--source-map-support").err)
 
     def test_stop_signal(self):
         path = self.home.config([{"name": "a", "script": self.home.file("t.sh", "trap 'echo got USR1; exit' USR1\nwhile :; do sleep 0.05; done\n")}])
@@ -430,6 +431,12 @@ class Tables(PmTest):
 
     def test_list(self):
         self.assertIn("+--- a", self.home.ok("list", "--mini-list").out)
+
+    def test_resurrect(self):
+        self.home.ok("save")
+        self.home.ok("delete", "all")
+        out = self.on_terminal("resurrect", "--mini-list", "--sort", "name:desc")
+        self.assertGreater(out.index("+--- a"), out.index("+--- b"))
 
     def test_wrong_order(self):
         for words in self.ACTIONS:

@@ -13,7 +13,7 @@ enum { STREAMS = 2 };
 struct keeper {
     char dir[64];
     int pipes[STREAMS], spools[STREAMS];
-    char *file;
+    char *file, *link; /* two names of one file; the second may be the first */
     bool date;
 };
 
@@ -25,7 +25,7 @@ static void engine(struct keeper *k)
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     path_open_in(&p, k->dir);
-    run = path_run(&p, 1, &k->file, &k->file);
+    run = path_run(&p, 1, &k->file, &k->link);
     run.date_format = k->date ? "[T]" : NULL;
     logs_attach(p.logs, &run, k->pipes[0], k->pipes[1], k->spools[0], k->spools[1]);
     path_until_done(&p, STREAMS);
@@ -117,7 +117,7 @@ static void check_rows(const struct keeper *k, long lines)
     free(db);
 }
 
-static void flood_under_kills(long lines, int kills, bool date)
+static void flood_under_kills(long lines, int kills, bool date, bool linked)
 {
     struct keeper k = {.date = date};
     int status, killed = 0;
@@ -127,6 +127,11 @@ static void flood_under_kills(long lines, int kills, bool date)
     assert_non_null(mkdtemp(dir));
     snprintf(k.dir, sizeof k.dir, "%s", dir);
     k.file = xasprintf("%s/both.log", dir);
+    k.link = xasprintf("%s/%s", dir, linked ? "err.log" : "both.log");
+    if (linked) {
+        close(open(k.file, O_CREAT | O_WRONLY, 0600));
+        assert_int_equal(symlink("both.log", k.link), 0);
+    }
     for (int i = 0; i < STREAMS; i++) {
         int fds[2];
 
@@ -163,19 +168,26 @@ static void flood_under_kills(long lines, int kills, bool date)
     check_file(&k, lines);
     check_rows(&k, lines);
     free(k.file);
+    free(k.link);
     path_remove(dir);
 }
 
 static void test_flood(void **state)
 {
     (void)state;
-    flood_under_kills(500000, 30, false);
+    flood_under_kills(500000, 30, false, false);
 }
 
 static void test_flood_with_dates(void **state)
 {
     (void)state;
-    flood_under_kills(200000, 30, true);
+    flood_under_kills(200000, 30, true, false);
+}
+
+static void test_flood_into_one_file_by_two_names(void **state)
+{
+    (void)state;
+    flood_under_kills(300000, 30, false, true);
 }
 
 /* --- a full disk, in a mount namespace of a child --- */
@@ -326,6 +338,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_flood),
         cmocka_unit_test(test_flood_with_dates),
+        cmocka_unit_test(test_flood_into_one_file_by_two_names),
         cmocka_unit_test(test_disk_full),
         cmocka_unit_test(test_disk_full_and_dropping),
     };

@@ -76,7 +76,8 @@ static void test_database_removed(void **state)
     path_pipe(out);
     logs_attach(p.logs, &run, out[0], -1, -1, -1);
     put(out[1], "one\n");
-    path_run_ms(&p, 50);
+    logs_drain(p.logs, 1);
+    path_flush(&p);
     char *cmd = xasprintf("rm %s/logs.db*", p.dir);
 
     assert_int_equal(system(cmd), 0);
