@@ -153,61 +153,82 @@ static json_t *strv_to_json(char *const *v)
     return list;
 }
 
-static json_t *codes_to_json(const struct int_list *codes)
+static bool is_default(const struct option_row *o, const void *base)
+{
+    const void *field = option_field_const(o, base);
+
+    switch (o->store) {
+    case STORE_STRING:
+        return same_text(*(char *const *)field, o->def_text);
+    case STORE_INT:
+        return *(const int64_t *)field == o->def;
+    case STORE_BOOL:
+        return *(const bool *)field == (o->def != 0) && !is_given(o, base);
+    case STORE_STRV:
+        return strv_len(*(char *const *const *)field) == 0;
+    case STORE_INT_LIST:
+        return ((const struct int_list *)field)->n == 0;
+    case STORE_GROUP:
+        if (is_given(o, base))
+            return false;
+        for (size_t i = 0; i < o->group->n; i++)
+            if (!is_default(&o->group->rows[i], field))
+                return false;
+        return true;
+    case STORE_ENV: /* always told */
+    case STORE_NONE:
+        break;
+    }
+    return false;
+}
+
+static json_t *ints_to_json(const struct int_list *l)
 {
     json_t *list = json_array();
 
-    for (unsigned i = 0; i < codes->n; i++)
-        json_array_append_new(list, json_integer(codes->v[i]));
+    for (unsigned i = 0; i < l->n; i++)
+        json_array_append_new(list, json_integer(l->v[i]));
     return list;
 }
 
 static json_t *rows_to_json(const struct option_row *rows, size_t n, const void *base);
 
-/* NULL when the field has its default. */
-static json_t *field_to_json(const struct option_row *o, const void *base)
+/* NULL for a key that only files have. */
+static json_t *value_to_json(const struct option_row *o, const void *base)
 {
     const void *field = option_field_const(o, base);
-    const struct int_list *codes = field;
     const char *text;
-    json_t *object;
 
     switch (o->store) {
     case STORE_STRING:
         text = *(char *const *)field;
-        if (same_text(text, o->def_text))
-            return NULL;
         return text ? text_to_json(text) : json_null();
     case STORE_INT:
-        return *(const int64_t *)field == o->def ? NULL : json_integer(*(const int64_t *)field);
+        return json_integer(*(const int64_t *)field);
     case STORE_BOOL:
-        if (*(const bool *)field == (o->def != 0) && !is_given(o, base))
-            return NULL;
         return json_boolean(*(const bool *)field);
     case STORE_STRV:
-        return strv_len(*(char *const *const *)field) ? strv_to_json(*(char *const *const *)field) : NULL;
+        return strv_to_json(*(char *const *const *)field);
     case STORE_ENV:
         return env_to_json(*(char *const *const *)field);
     case STORE_INT_LIST:
-        return codes->n ? codes_to_json(codes) : NULL;
+        return ints_to_json(field);
     case STORE_GROUP:
-        object = rows_to_json(o->group->rows, o->group->n, field);
-        if (json_object_size(object) || is_given(o, base))
-            return object;
-        json_decref(object);
-        return NULL;
+        return rows_to_json(o->group->rows, o->group->n, field);
     case STORE_NONE:
         break;
     }
     return NULL;
 }
 
+/* The keys that differ from their defaults. */
 static json_t *rows_to_json(const struct option_row *rows, size_t n, const void *base)
 {
     json_t *object = json_object();
 
     for (size_t i = 0; i < n; i++) {
-        json_t *value = rows[i].local ? NULL : field_to_json(&rows[i], base);
+        bool skip = rows[i].local || is_default(&rows[i], base);
+        json_t *value = skip ? NULL : value_to_json(&rows[i], base);
 
         if (value)
             json_object_set_new(object, rows[i].name, value);
@@ -324,6 +345,9 @@ static int field_from_json(const struct option_row *o, void *base, const json_t 
     case STORE_GROUP:
         if (!json_is_object(value))
             return err_set(e, -EINVAL, "expected an object");
+        /* As a whole: what it does not name has its default, also over a known app. */
+        free_field(o, base);
+        set_default(o, base);
         option_mark_given(o, base);
         return rows_from_json(o->group, field, value, e);
     case STORE_NONE:
@@ -354,6 +378,7 @@ static int rows_from_json(const struct option_group *g, void *base, const json_t
     return 0;
 }
 
+/* Puts the keys of the object over the spec, and checks it as a whole. */
 static int fields_from_json(struct app_spec *s, const json_t *j, struct err *e)
 {
     int r = rows_from_json(NULL, s, j, e);
@@ -381,4 +406,20 @@ struct app_spec *app_spec_from_json(const json_t *j, struct err *e)
         return NULL;
     }
     return s;
+}
+
+struct app_spec *app_spec_with_json(const struct app_spec *base, const json_t *set, struct err *e)
+{
+    struct app_spec *s = app_spec_dup(base);
+
+    if (fields_from_json(s, set, e) < 0) {
+        app_spec_free(s);
+        return NULL;
+    }
+    return s;
+}
+
+json_t *app_spec_key_to_json(const struct app_spec *s, const struct option_row *o)
+{
+    return value_to_json(o, s);
 }
