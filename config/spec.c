@@ -140,39 +140,58 @@ static json_t *strv_to_json(char *const *v)
     return list;
 }
 
-/* NULL when the field has its default. */
-static json_t *field_to_json(const struct option_row *o, const struct app_spec *s)
+static bool is_default(const struct option_row *o, const struct app_spec *s)
 {
     const void *field = option_field_const(o, s);
     const bool *given = given_flag(o, (struct app_spec *)s);
-    const struct int_list *codes;
+
+    switch (o->store) {
+    case STORE_STRING:
+        return same_text(*(char *const *)field, o->def_text);
+    case STORE_INT:
+        return *(const int64_t *)field == o->def;
+    case STORE_BOOL:
+        return *(const bool *)field == (o->def != 0) && !(given && *given);
+    case STORE_STRV:
+        return strv_len(*(char *const *const *)field) == 0;
+    case STORE_INT_LIST:
+        return ((const struct int_list *)field)->n == 0;
+    case STORE_ENV: /* always told */
+    case STORE_NONE:
+        break;
+    }
+    return false;
+}
+
+static json_t *ints_to_json(const struct int_list *l)
+{
+    json_t *list = json_array();
+
+    for (unsigned i = 0; i < l->n; i++)
+        json_array_append_new(list, json_integer(l->v[i]));
+    return list;
+}
+
+/* NULL for a key that only files have. */
+static json_t *value_to_json(const struct option_row *o, const struct app_spec *s)
+{
+    const void *field = option_field_const(o, s);
     const char *text;
-    json_t *list;
 
     switch (o->store) {
     case STORE_STRING:
         text = *(char *const *)field;
-        if (same_text(text, o->def_text))
-            return NULL;
         return text ? text_to_json(text) : json_null();
     case STORE_INT:
-        return *(const int64_t *)field == o->def ? NULL : json_integer(*(const int64_t *)field);
+        return json_integer(*(const int64_t *)field);
     case STORE_BOOL:
-        if (*(const bool *)field == (o->def != 0) && !(given && *given))
-            return NULL;
         return json_boolean(*(const bool *)field);
     case STORE_STRV:
-        return strv_len(*(char *const *const *)field) ? strv_to_json(*(char *const *const *)field) : NULL;
+        return strv_to_json(*(char *const *const *)field);
     case STORE_ENV:
         return env_to_json(*(char *const *const *)field);
     case STORE_INT_LIST:
-        codes = field;
-        if (!codes->n)
-            return NULL;
-        list = json_array();
-        for (unsigned i = 0; i < codes->n; i++)
-            json_array_append_new(list, json_integer(codes->v[i]));
-        return list;
+        return ints_to_json(field);
     case STORE_NONE:
         break;
     }
@@ -186,7 +205,8 @@ json_t *app_spec_to_json(const struct app_spec *s)
     json_t *object = json_object();
 
     for (size_t i = 0; i < n; i++) {
-        json_t *value = rows[i].local ? NULL : field_to_json(&rows[i], s);
+        bool skip = rows[i].local || is_default(&rows[i], s);
+        json_t *value = skip ? NULL : value_to_json(&rows[i], s);
 
         if (value)
             json_object_set_new(object, rows[i].name, value);
@@ -297,6 +317,7 @@ static int field_from_json(const struct option_row *o, struct app_spec *s, const
     return err_set(e, -EINVAL, "this key is for config files only");
 }
 
+/* Puts the keys of the object over the spec, and checks it as a whole. */
 static int fields_from_json(struct app_spec *s, const json_t *j, struct err *e)
 {
     const struct option_row *o;
@@ -336,4 +357,20 @@ struct app_spec *app_spec_from_json(const json_t *j, struct err *e)
         return NULL;
     }
     return s;
+}
+
+struct app_spec *app_spec_with_json(const struct app_spec *base, const json_t *set, struct err *e)
+{
+    struct app_spec *s = app_spec_dup(base);
+
+    if (fields_from_json(s, set, e) < 0) {
+        app_spec_free(s);
+        return NULL;
+    }
+    return s;
+}
+
+json_t *app_spec_key_to_json(const struct app_spec *s, const struct option_row *o)
+{
+    return value_to_json(o, s);
 }

@@ -81,6 +81,13 @@ json_t *app_spec_to_json(const struct app_spec *s);
  * message. */
 struct app_spec *app_spec_from_json(const json_t *j, struct err *e);
 
+/* A copy of `base` with the keys of such an object over it, checked the same way. NULL and a message. */
+struct app_spec *app_spec_with_json(const struct app_spec *base, const json_t *set, struct err *e);
+
+/* One key's value in that form, also when it is the default. NULL for a key that only files have. */
+struct option_row;
+json_t *app_spec_key_to_json(const struct app_spec *s, const struct option_row *o);
+
 /* Environment helpers on "NAME=value" lists. */
 const char *env_get(char *const *env, const char *name); /* NULL when unset */
 void env_set(char ***env, const char *name, const char *value);

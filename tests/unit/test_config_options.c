@@ -469,6 +469,38 @@ static void test_set_text(void **state)
     app_spec_free(s);
 }
 
+/* Some keys over a known app: what is not named stays, also a default counts, and nothing wrong comes in. */
+static void test_keys_over_a_spec(void **state)
+{
+    struct app_spec *base = app_spec_new(), *s;
+    json_t *set = json_pack("{s:i,s:s,s:[s]}", "max_restarts", 16, "name", "b", "args", "x");
+    json_t *bad = json_pack("{s:i}", "kill_timeout", -1), *one;
+    struct err e;
+
+    (void)state;
+    base->name = xstrdup("a");
+    base->script = xstrdup("/bin/true");
+    base->cwd = xstrdup("/");
+    base->max_restarts = 3;
+    base->kill_timeout = 5000;
+    s = app_spec_with_json(base, set, &e);
+    assert_non_null(s);
+    assert_string_equal(s->name, "b");
+    assert_string_equal(s->args[0], "x");
+    assert_int_equal(s->max_restarts, 16);
+    assert_int_equal(s->kill_timeout, 5000);
+    assert_string_equal(base->name, "a");
+    one = app_spec_key_to_json(s, option_by_name("max_restarts")); /* though it is the default */
+    assert_int_equal(json_integer_value(one), 16);
+    json_decref(one);
+    assert_null(app_spec_with_json(base, bad, &e));
+    assert_non_null(strstr(e.msg, "kill_timeout"));
+    app_spec_free(s);
+    app_spec_free(base);
+    json_decref(set);
+    json_decref(bad);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -487,6 +519,7 @@ int main(void)
         cmocka_unit_test(test_wire),
         cmocka_unit_test(test_wire_refuses),
         cmocka_unit_test(test_set_text),
+        cmocka_unit_test(test_keys_over_a_spec),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
