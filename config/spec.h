@@ -17,6 +17,30 @@ struct int_list {
     unsigned n;
 };
 
+/* How the flat files of an app are rotated. */
+struct log_rotate_options {
+    int64_t max_size;  /* bytes; 0 = not by size */
+    char *interval;    /* cron fields; NULL or "0" = not by time */
+    int64_t max_age;   /* ms; 0 = rotated files are kept */
+    int64_t retain;    /* rotated files that are kept; LOG_RETAIN_ALL = all */
+    char *compress;    /* "none", "gzip" or "zstd" */
+    char *date_format; /* never NULL */
+    bool given;        /* the app has a policy of its own; else the daemon's default is meant */
+};
+
+#define LOG_RETAIN_ALL 1000000000
+
+/* Which rows of an app are kept in the log database. */
+struct log_retention_options {
+    int64_t max_bytes; /* of lines; 0 = no limit */
+    int64_t max_age;   /* ms; 0 = no limit */
+};
+
+/* What a process may write in a second, on average. */
+struct log_rate_limit_options {
+    int64_t lines, bytes; /* 0 = no limit */
+};
+
 /* Defaults (PM2's): see options.c. Strings are on the heap and may be NULL where "unset" has a meaning. */
 struct app_spec {
     char *name;
@@ -56,6 +80,11 @@ struct app_spec {
     bool time;
     char *log_date_format; /* NULL = none; `time` sets YYYY-MM-DDTHH:mm:ss */
     char *log_type;        /* NULL or "json" */
+    struct log_rotate_options log_rotate;
+    struct log_retention_options log_retention;
+    char *log_policy;          /* "block" or "drop" */
+    int64_t log_block_timeout; /* ms */
+    struct log_rate_limit_options log_rate_limit;
     char *pid_file;
 
     char *instance_var;
