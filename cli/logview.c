@@ -173,6 +173,26 @@ static void say_disabled(const struct logview *v, const json_t *records)
     }
 }
 
+/* Nor shall a history that is not kept be taken for an empty one. */
+static void say_no_rows(const struct logview *v, const json_t *records)
+{
+    const char *said = "";
+    json_t *r;
+    size_t i;
+
+    json_array_foreach (records, i, r) {
+        const char *name = j_text(r, "name");
+
+        if (!json_is_false(json_object_get(r, "log_rows")) || !is_meant(v, r, false) ||
+            strcmp(name, said) == 0)
+            continue;
+        out_warn(&v->c->out,
+                 "%s keeps no lines in the database (log_rows): only new ones are shown; see its files",
+                 name);
+        said = name;
+    }
+}
+
 /* All names at once, so that the prefixes stand in one column from the start. */
 static void survey(struct logview *v)
 {
@@ -186,6 +206,7 @@ static void survey(struct logview *v)
                 widen_label(v, r);
         v->known = json_array_size(records);
         say_disabled(v, records);
+        say_no_rows(v, records);
     }
     json_decref(records);
 }

@@ -319,6 +319,58 @@ static void test_unwritable_file_at_end(void **state)
     path_remove(p.dir);
 }
 
+struct heard {
+    bool ready;
+    unsigned lines;
+};
+
+static void hear(void *arg, const struct log_line *lines, size_t n, uint64_t missed)
+{
+    struct heard *h = arg;
+
+    assert_int_equal(missed, 0);
+    h->ready = true;
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(lines[i].id, 0);
+        assert_int_equal(lines[i].len, 3);
+        assert_memory_equal(lines[i].text, h->lines++ ? "two" : "one", 3);
+    }
+}
+
+/* Without rows the file and those who listen get every line, and the database only the cursor. */
+static void test_no_rows(void **state)
+{
+    struct path p;
+    struct heard heard = {0};
+    struct log_query all = {.out = true, .lines = 10};
+    int out[2];
+
+    (void)state;
+    path_open(&p);
+    char *f = path_file(&p, "o.log");
+    struct log_run run = path_run(&p, 1, &f, NULL);
+
+    run.no_rows = true;
+    path_pipe(out);
+    logs_attach(p.logs, &run, out[0], -1, -1, -1);
+    struct log_sub *sub = logs_subscribe(p.logs, &all, hear, &heard);
+
+    path_until(&p, &heard.ready);
+    put(out[1], "one\ntwo\n");
+    close(out[1]);
+    path_until_done(&p, 1);
+    path_flush(&p);
+    assert_int_equal(heard.lines, 2);
+    logs_unsubscribe(sub);
+    char *text = slurp(f), *r = rows(&p, NULL);
+
+    assert_string_equal(text, "one\ntwo\n");
+    assert_string_equal(r, "");
+    free(text), free(r), free(f);
+    path_close(&p);
+    path_remove(p.dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -331,6 +383,7 @@ int main(void)
         cmocka_unit_test(test_reopen),
         cmocka_unit_test(test_unwritable_file),
         cmocka_unit_test(test_unwritable_file_at_end),
+        cmocka_unit_test(test_no_rows),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
