@@ -2,6 +2,52 @@
 #include "common/mem.h"
 #include "daemon/log_int.h"
 
+static void on_soon(uv_timer_t *timer)
+{
+    struct logs *l = timer->data;
+
+    pthread_mutex_lock(&l->lock);
+    if (l->sleep == LOG_ASLEEP)
+        pthread_cond_signal(&l->cond);
+    pthread_mutex_unlock(&l->lock);
+}
+
+/*
+ * Streams that come and go without a byte can wait a moment: both happen just when a core is wanted for the
+ * next run of a crashed app, and then make one commit. A byte, or a message that somebody waits for, takes
+ * them along.
+ */
+static void wake_soon(struct logs *l)
+{
+    if (uv_is_active((uv_handle_t *)&l->soon) || uv_is_closing((uv_handle_t *)&l->soon))
+        return;
+    uv_update_time(l->loop);
+    uv_timer_start(&l->soon, on_soon, LOG_SOON_MS, 0);
+}
+
+void log_attached(struct logs *l, struct log_stream *s)
+{
+    struct log_msg *m = xcalloc(1, sizeof *m);
+
+    m->type = LOG_MSG_ATTACH;
+    m->what = s;
+    pthread_mutex_lock(&l->lock);
+    STAILQ_INSERT_TAIL(&l->msgs, m, next);
+    pthread_mutex_unlock(&l->lock);
+    wake_soon(l);
+}
+
+void log_ended(struct logs *l, struct log_stream *s)
+{
+    pthread_mutex_lock(&l->lock);
+    if (!s->queued) {
+        s->queued = true;
+        STAILQ_INSERT_TAIL(&l->queue, s, by_queue);
+    }
+    pthread_mutex_unlock(&l->lock);
+    wake_soon(l);
+}
+
 void log_post(struct logs *l, enum log_msg_type type, void *what)
 {
     struct log_msg *m = xcalloc(1, sizeof *m);
@@ -10,8 +56,8 @@ void log_post(struct logs *l, enum log_msg_type type, void *what)
     m->what = what;
     pthread_mutex_lock(&l->lock);
     STAILQ_INSERT_TAIL(&l->msgs, m, next);
-    l->urgent = l->urgent || type != LOG_MSG_ATTACH;
-    if (l->sleep == LOG_ASLEEP || (l->sleep != LOG_AWAKE && l->urgent))
+    l->urgent = true;
+    if (l->sleep != LOG_AWAKE)
         pthread_cond_signal(&l->cond);
     pthread_mutex_unlock(&l->lock);
 }
