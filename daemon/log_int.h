@@ -231,6 +231,10 @@ struct logs {
         uint64_t lines;
     } * drops;
     size_t n_drops;
+    struct log_ill {
+        char *path, *why;
+    } * ills; /* the files that cannot be written */
+    size_t n_ills;
 };
 
 /* log_queue.c */
@@ -238,6 +242,8 @@ void log_post(struct logs *l, enum log_msg_type type, void *what);
 void log_news(struct logs *l, struct log_stream *s, size_t bytes);
 void log_report(struct logs *l, enum log_event_type type, void *what);
 void log_count_drop(struct logs *l, uint32_t process, uint64_t lines);
+void log_file_ill(struct logs *l, const char *path, const char *why);
+void log_file_well(struct logs *l, const char *path);
 
 /* log_intake.c: the loop's side of a stream */
 void log_intake_start(struct log_stream *s);

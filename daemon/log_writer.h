@@ -72,6 +72,7 @@ bool log_sink_usable(struct log_writer *w, const struct log_sink *k);
  */
 bool log_feed(struct log_writer *w, struct log_stream *s, uint64_t avail, bool last);
 void log_file_failed(struct log_writer *w, struct log_file *f, int rc, const char *text);
+void log_file_works(struct log_writer *w, struct log_file *f);
 
 /* log_drop.c */
 void log_drop(struct log_writer *w, struct log_stream *s, struct log_sink *k, uint64_t avail, bool last);
