@@ -119,7 +119,8 @@ enum log_msg_type {
     LOG_MSG_SUB,
     LOG_MSG_UNSUB,
     LOG_MSG_REOPEN,
-    LOG_MSG_WIPE, /* `what` is the barrier of a struct log_wipe */
+    LOG_MSG_DAMAGE, /* `what` is the generation of the database that a reader found damaged */
+    LOG_MSG_WIPE,   /* `what` is the barrier of a struct log_wipe */
     LOG_MSG_STOP
 };
 struct log_msg {

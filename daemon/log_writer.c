@@ -201,6 +201,10 @@ static void handle(struct log_writer *w, const struct log_msg *m)
         reopen_files(w);
         log_commit(w);
         break;
+    case LOG_MSG_DAMAGE:
+        if (w->generation == (unsigned)(uintptr_t)m->what)
+            log_db_damaged(w);
+        break;
     case LOG_MSG_WIPE:
         work_all(w);
         log_wipe_begin(w, m->what);

@@ -62,6 +62,8 @@ bool log_commit(struct log_writer *w);
 int log_txn_begin(struct log_writer *w);
 void log_txn_failed(struct log_writer *w, int rc); /* rolls back and decides what next */
 /* Inserts a line (its id is given here); `live` = somebody listens to this stream. An SQLite code. */
+/* A reader found the open database damaged, which the writer, who only appends, may never meet. */
+void log_db_damaged(struct log_writer *w);
 int log_add_row(struct log_writer *w, struct log_stream *s, const struct log_line *line, bool live);
 
 /* log_feed.c */
