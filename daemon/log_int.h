@@ -120,7 +120,8 @@ enum log_msg_type {
     LOG_MSG_SUB,
     LOG_MSG_UNSUB,
     LOG_MSG_REOPEN,
-    LOG_MSG_WIPE, /* `what` is the barrier of a struct log_wipe */
+    LOG_MSG_DAMAGE, /* `what` is the generation of the database that a reader found damaged */
+    LOG_MSG_WIPE,   /* `what` is the barrier of a struct log_wipe */
     LOG_MSG_STOP
 };
 struct log_msg {
@@ -233,6 +234,10 @@ struct logs {
         uint64_t lines;
     } * drops;
     size_t n_drops;
+    struct log_ill {
+        char *path, *why;
+    } * ills; /* the files that cannot be written */
+    size_t n_ills;
 };
 
 /* log_queue.c */
@@ -244,6 +249,8 @@ void log_attached(struct logs *l, struct log_stream *s);
 void log_ended(struct logs *l, struct log_stream *s);
 void log_report(struct logs *l, enum log_event_type type, void *what);
 void log_count_drop(struct logs *l, uint32_t process, uint64_t lines);
+void log_file_ill(struct logs *l, const char *path, const char *why);
+void log_file_well(struct logs *l, const char *path);
 
 /* log_intake.c: the loop's side of a stream */
 void log_intake_start(struct log_stream *s);

@@ -1,4 +1,7 @@
 /* The two queues between the loop and the writer thread, and what both count. */
+#include <stdio.h>
+#include <string.h>
+
 #include "common/mem.h"
 #include "daemon/log_int.h"
 
@@ -113,4 +116,57 @@ uint64_t logs_dropped(struct logs *l, uint32_t process)
             lines = l->drops[i].lines;
     pthread_mutex_unlock(&l->lock);
     return lines;
+}
+
+/* Under the lock; NULL when the file can be written. */
+static struct log_ill *find_ill(struct logs *l, const char *path)
+{
+    for (size_t i = 0; i < l->n_ills; i++)
+        if (strcmp(l->ills[i].path, path) == 0)
+            return &l->ills[i];
+    return NULL;
+}
+
+void log_file_ill(struct logs *l, const char *path, const char *why)
+{
+    struct log_ill *ill;
+
+    pthread_mutex_lock(&l->lock);
+    ill = find_ill(l, path);
+    if (!ill) {
+        l->ills = xrealloc(l->ills, (l->n_ills + 1) * sizeof *l->ills);
+        ill = &l->ills[l->n_ills++];
+        *ill = (struct log_ill){.path = xstrdup(path)};
+    }
+    free(ill->why);
+    ill->why = xstrdup(why);
+    pthread_mutex_unlock(&l->lock);
+}
+
+void log_file_well(struct logs *l, const char *path)
+{
+    struct log_ill *ill;
+
+    pthread_mutex_lock(&l->lock);
+    ill = find_ill(l, path);
+    if (ill) {
+        free(ill->path);
+        free(ill->why);
+        *ill = l->ills[--l->n_ills];
+    }
+    pthread_mutex_unlock(&l->lock);
+}
+
+bool logs_file_trouble(struct logs *l, const char *path, char *words, size_t size)
+{
+    const struct log_ill *ill;
+
+    if (!path)
+        return false;
+    pthread_mutex_lock(&l->lock);
+    ill = find_ill(l, path);
+    if (ill)
+        snprintf(words, size, "%s", ill->why);
+    pthread_mutex_unlock(&l->lock);
+    return ill != NULL;
 }

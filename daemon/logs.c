@@ -324,6 +324,11 @@ static void free_logs(struct logs *l)
     pthread_cond_destroy(&l->cond);
     pthread_mutex_destroy(&l->lock);
     free(l->drops);
+    for (size_t i = 0; i < l->n_ills; i++) {
+        free(l->ills[i].path);
+        free(l->ills[i].why);
+    }
+    free(l->ills);
     free(l->db_path);
     free(l);
 }
