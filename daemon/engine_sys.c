@@ -302,6 +302,7 @@ void engine_save_app(struct engine *e, struct app *a)
     size_t len;
 
     app_cache_drop(a);
+    engine_limit_logs(e, a);
     row.json = app_spec_text(a, &len);
     store_put_app(e->store, &row);
 }

@@ -145,6 +145,7 @@ static void work_all(struct log_writer *w)
     struct log_stream *s;
 
     open_due(w, UINT64_MAX);
+    w->settle = true;
     TAILQ_FOREACH (s, &w->streams, by_writer) {
         uint64_t upto = atomic_load(&s->taken);
 
@@ -155,6 +156,7 @@ static void work_all(struct log_writer *w)
         while (turn(w, s, upto))
             commit_if_large(w);
     }
+    w->settle = false;
     log_commit(w);
 }
 
@@ -170,6 +172,23 @@ static void reopen_files(struct log_writer *w)
     TAILQ_FOREACH (s, &w->streams, by_writer)
         if (s->placed)
             open_files(w, s);
+}
+
+static void set_limits(struct log_writer *w, struct log_limits_msg *m)
+{
+    struct log_stream *s;
+
+    if (m->app) {
+        log_prune_limit(w, m->app, &m->limits);
+        TAILQ_FOREACH (s, &w->streams, by_writer)
+            if (strcmp(s->app, m->app) == 0)
+                s->limits = m->limits;
+    } else {
+        w->prune.bounds = m->bounds;
+        w->prune.wanted = true;
+        w->disk.checked_at = 0;
+    }
+    log_limits_msg_free(m);
 }
 
 static void handle(struct log_writer *w, const struct log_msg *m)
@@ -204,6 +223,9 @@ static void handle(struct log_writer *w, const struct log_msg *m)
     case LOG_MSG_DAMAGE:
         if (w->generation == (unsigned)(uintptr_t)m->what)
             log_db_damaged(w);
+        break;
+    case LOG_MSG_LIMITS:
+        set_limits(w, m->what);
         break;
     case LOG_MSG_WIPE:
         work_all(w);
@@ -263,11 +285,13 @@ static void wait_for_work(struct log_writer *w, struct msg_list *msgs)
     struct log_stream *s;
 
     pthread_mutex_lock(&l->lock);
-    while (!l->urgent && STAILQ_EMPTY(&w->work) && STAILQ_EMPTY(&w->wipes)) {
+    while (!l->urgent && STAILQ_EMPTY(&w->work) && STAILQ_EMPTY(&w->wipes) && !log_prune_busy(w)) {
         uint64_t now = clock_mono_ms(), until = w->retry_at ? w->retry_at : UINT64_MAX;
 
         if (!TAILQ_EMPTY(&w->unopened) && TAILQ_FIRST(&w->unopened)->open_at < until)
             until = TAILQ_FIRST(&w->unopened)->open_at;
+        if (w->prune.due && w->prune.due < until)
+            until = w->prune.due;
         if (now >= until)
             break;
         l->sleep = LOG_ASLEEP;
@@ -352,6 +376,7 @@ static void start(struct log_writer *w)
     w->pieces = xcalloc(LOG_PIECES, sizeof *w->pieces);
     w->place_until = clock_mono_ms() + LOG_BLOCK_MS;
     tzset();
+    log_prune_init(w);
     log_db_usable(w);
 }
 
@@ -361,6 +386,7 @@ static void finish(struct log_writer *w)
 
     work_all(w);
     log_wipe_cancel(w);
+    log_prune_deinit(w);
     reap(w);
     log_db_close(&w->db, true);
     free(w->db.path);
@@ -390,10 +416,12 @@ void *log_writer_main(void *arg)
             handle(w, m);
             free(m);
         }
+        log_disk_check(w);
         retry(w);
         open_due(w, clock_mono_ms());
         work_a_while(w);
         log_wipe_step(w);
+        log_prune_step(w);
         reap(w);
     }
     finish(w);

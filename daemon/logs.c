@@ -26,6 +26,7 @@ void log_stream_free(struct log_stream *s)
         close(s->spool);
     free(s->app);
     free(s->date_format);
+    free(s->gate.gaps);
     free(s->paths[0]);
     free(s->paths[1]);
     free(s);
@@ -57,6 +58,8 @@ static void stopped(struct logs *l)
     /* What was asked while it closed gets an answer too. */
     while ((m = STAILQ_FIRST(&l->msgs))) {
         STAILQ_REMOVE_HEAD(&l->msgs, next);
+        if (m->type == LOG_MSG_LIMITS)
+            log_limits_msg_free(m->what);
         if (m->type == LOG_MSG_BARRIER || m->type == LOG_MSG_WIPE)
             ((struct log_barrier *)m->what)->passed(m->what);
         free(m);
@@ -220,6 +223,7 @@ static void attach_stream(struct logs *l, const struct log_run *run, enum log_st
     s->disabled = run->disabled;
     s->json = run->json;
     s->lent = run->lent;
+    s->limits = run->limits;
     LIST_INSERT_HEAD(&l->runs[bucket(s->run)], s, by_run);
     if (spool >= 0 && !s->disabled)
         take_spool(s, spool);
@@ -264,6 +268,29 @@ void logs_forget(struct logs *l, uint64_t run)
         log_intake_take(s);
         log_intake_end(s);
     }
+}
+
+void log_limits_msg_free(struct log_limits_msg *m)
+{
+    free(m->app);
+    free(m);
+}
+
+void logs_limit_app(struct logs *l, const char *app, const struct log_limits *limits)
+{
+    struct log_limits_msg *m = xcalloc(1, sizeof *m);
+
+    m->app = xstrdup(app);
+    m->limits = *limits;
+    log_post(l, LOG_MSG_LIMITS, m);
+}
+
+void logs_bound(struct logs *l, const struct log_bounds *bounds)
+{
+    struct log_limits_msg *m = xcalloc(1, sizeof *m);
+
+    m->bounds = *bounds;
+    log_post(l, LOG_MSG_LIMITS, m);
 }
 
 void logs_reopen(struct logs *l)
