@@ -99,6 +99,14 @@ static void set_aside(struct log_writer *w, const char *why)
     forget_keys(w);
 }
 
+void log_db_damaged(struct log_writer *w)
+{
+    if (!w->db.handle)
+        return;
+    roll_back(w);
+    set_aside(w, "found in reading");
+}
+
 static bool open_db(struct log_writer *w)
 {
     char why[256] = "";

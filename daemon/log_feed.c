@@ -40,12 +40,20 @@ void log_file_failed(struct log_writer *w, struct log_file *f, int rc, const cha
     if (!f->failing && now >= f->quiet_until)
         log_trouble(w, "%s", text);
     f->quiet_until = now + LOG_QUIET_MS;
+    log_file_ill(w->l, f->path, text);
     f->failing = true;
     f->retry_at = now + LOG_RETRY_MS;
     log_retry_later(w, f->retry_at);
     /* Space may come back to an open file; most other errors do not go away from it. */
     if (rc != -ENOSPC && rc != -EDQUOT && rc != -EFBIG && rc != -EAGAIN)
         log_file_close(f);
+}
+
+void log_file_works(struct log_writer *w, struct log_file *f)
+{
+    if (f->failing)
+        log_file_well(w->l, f->path);
+    f->failing = false;
 }
 
 /* Writes to the file of a sink, after the newline that the file lacks. */
@@ -146,7 +154,8 @@ static void feed_file(struct log_writer *w, struct log_stream *s, struct log_sin
         body = (struct iovec){w->text.data, w->text.len};
     if (!append(w, s, k, &body))
         return;
-    k->file->failing = k->dropping = false;
+    log_file_works(w, k->file);
+    k->dropping = false;
     k->mid = last->flags & LOG_F_PARTIAL;
     /* Each piece of a long line is an object of its own, and ends. */
     k->file->now.tail = k->mid && !s->json ? log_stream_key(s) : 0;

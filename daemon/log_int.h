@@ -23,6 +23,7 @@
 #define LOG_LIVE_MAX    (8u * 1024 * 1024)  /* bytes on the way to the subscribers */
 #define LOG_ENDED_MS    60000u              /* a stream that ended waits so long for a broken database */
 #define LOG_RETRY_MS    500u
+#define LOG_SOON_MS     20u           /* before the writer is woken for streams that came or ended */
 #define LOG_PACE_MS     20u           /* between two commits while bytes keep coming */
 #define LOG_PACE_BYTES  (512u * 1024) /* ... unless so many wait */
 #define LOG_QUIET_MS    10000u        /* trouble that comes back so soon was never over */
@@ -136,6 +137,7 @@ enum log_msg_type {
     LOG_MSG_SUB,
     LOG_MSG_UNSUB,
     LOG_MSG_REOPEN,
+    LOG_MSG_DAMAGE, /* `what` is the generation of the database that a reader found damaged */
     LOG_MSG_LIMITS, /* struct log_limits_msg */
     LOG_MSG_WIPE,   /* `what` is the barrier of a struct log_wipe */
     LOG_MSG_STOP
@@ -226,6 +228,7 @@ struct logs {
     unsigned handles; /* uv handles that are not closed yet */
     LIST_HEAD(, log_stream) runs[LOG_RUN_BUCKETS];
     uv_timer_t rest; /* runs only while an app floods */
+    uv_timer_t soon; /* runs only while the writer is not told yet of streams that came or ended */
     TAILQ_HEAD(, log_stream) paused;
     TAILQ_HEAD(, log_stream) resting;
     LIST_HEAD(, log_sub) subs;
@@ -255,13 +258,23 @@ struct logs {
         uint64_t lines;
     } * drops;
     size_t n_drops;
+    struct log_ill {
+        char *path, *why;
+    } * ills; /* the files that cannot be written */
+    size_t n_ills;
 };
 
 /* log_queue.c */
 void log_post(struct logs *l, enum log_msg_type type, void *what);
 void log_news(struct logs *l, struct log_stream *s, size_t bytes);
+/* A new stream, and the end of one of whose bytes the writer knows: it hears of them soon, not at once. Loop
+ * only. */
+void log_attached(struct logs *l, struct log_stream *s);
+void log_ended(struct logs *l, struct log_stream *s);
 void log_report(struct logs *l, enum log_event_type type, void *what);
 void log_count_drop(struct logs *l, uint32_t process, uint64_t lines);
+void log_file_ill(struct logs *l, const char *path, const char *why);
+void log_file_well(struct logs *l, const char *path);
 
 /* log_intake.c: the loop's side of a stream */
 void log_intake_start(struct log_stream *s);

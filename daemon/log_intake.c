@@ -259,7 +259,7 @@ void log_intake_end(struct log_stream *s)
     if (s->disabled)
         log_report(l, LOG_EV_DONE, s);
     else
-        log_news(l, s, 0);
+        log_ended(l, s);
 }
 
 void log_intake_resume(struct logs *l)

@@ -164,8 +164,10 @@ static void reopen_files(struct log_writer *w)
 {
     struct log_stream *s;
 
-    for (struct log_file *f = w->files.first; f; f = f->next)
+    for (struct log_file *f = w->files.first; f; f = f->next) {
         log_file_close(f);
+        log_file_works(w, f); /* as far as is known: it is tried at once */
+    }
     log_twins_part(w);
     TAILQ_FOREACH (s, &w->streams, by_writer)
         if (s->placed)
@@ -217,6 +219,10 @@ static void handle(struct log_writer *w, const struct log_msg *m)
         work_all(w);
         reopen_files(w);
         log_commit(w);
+        break;
+    case LOG_MSG_DAMAGE:
+        if (w->generation == (unsigned)(uintptr_t)m->what)
+            log_db_damaged(w);
         break;
     case LOG_MSG_LIMITS:
         set_limits(w, m->what);
@@ -331,6 +337,14 @@ static void retry(struct log_writer *w)
     }
 }
 
+/* What nobody writes to any more is in no trouble. */
+static void let_go(struct log_writer *w, struct log_file *f)
+{
+    if (f->refs == 1)
+        log_file_works(w, f);
+    log_files_put(&w->files, f);
+}
+
 /* Hands ended streams back. Apart from the commit, because that happens while lists are walked. */
 static void reap(struct log_writer *w)
 {
@@ -344,7 +358,7 @@ static void reap(struct log_writer *w)
         if (s->dirty)
             STAILQ_REMOVE(&w->dirty, s, log_stream, by_dirty);
         for (unsigned i = 1; i < s->n_sinks; i++)
-            log_files_put(&w->files, s->sinks[i].file);
+            let_go(w, s->sinks[i].file);
         log_report(w->l, LOG_EV_DONE, s);
     }
 }

@@ -67,6 +67,8 @@ bool log_commit(struct log_writer *w);
 int log_txn_begin(struct log_writer *w);
 void log_txn_failed(struct log_writer *w, int rc); /* rolls back and decides what next */
 /* Inserts a line (its id is given here); `live` = somebody listens to this stream. An SQLite code. */
+/* A reader found the open database damaged, which the writer, who only appends, may never meet. */
+void log_db_damaged(struct log_writer *w);
 int log_add_row(struct log_writer *w, struct log_stream *s, const struct log_line *line, bool live);
 
 /* log_feed.c */
@@ -78,6 +80,7 @@ bool log_sink_stopped(const struct log_writer *w, const struct log_sink *k); /* 
  */
 bool log_feed(struct log_writer *w, struct log_stream *s, uint64_t avail, bool last);
 void log_file_failed(struct log_writer *w, struct log_file *f, int rc, const char *text);
+void log_file_works(struct log_writer *w, struct log_file *f);
 
 /* log_drop.c */
 void log_drop(struct log_writer *w, struct log_stream *s, struct log_sink *k, uint64_t avail, bool last);

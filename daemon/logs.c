@@ -162,7 +162,9 @@ struct logs *logs_open(uv_loop_t *loop, const char *db_path, const struct logs_h
     l->retry.data = l;
     uv_timer_init(loop, &l->rest);
     l->rest.data = l;
-    l->handles = 3;
+    uv_timer_init(loop, &l->soon);
+    l->soon.data = l;
+    l->handles = 4;
     start_thread(l);
     return l;
 }
@@ -231,7 +233,7 @@ static void attach_stream(struct logs *l, const struct log_run *run, enum log_st
         s->disabled = true; /* no memory for logs: the app must at least not stand still */
     if (!s->disabled) {
         s->spool_inode = log_spool_inode(s->spool);
-        log_post(l, LOG_MSG_ATTACH, s);
+        log_attached(l, s);
     }
     log_intake_start(s);
 }
@@ -349,6 +351,11 @@ static void free_logs(struct logs *l)
     pthread_cond_destroy(&l->cond);
     pthread_mutex_destroy(&l->lock);
     free(l->drops);
+    for (size_t i = 0; i < l->n_ills; i++) {
+        free(l->ills[i].path);
+        free(l->ills[i].why);
+    }
+    free(l->ills);
     free(l->db_path);
     free(l);
 }
@@ -364,6 +371,7 @@ void log_maybe_closed(struct logs *l)
         uv_close((uv_handle_t *)&l->wake, on_handle_closed);
         uv_close((uv_handle_t *)&l->retry, on_handle_closed);
         uv_close((uv_handle_t *)&l->rest, on_handle_closed);
+        uv_close((uv_handle_t *)&l->soon, on_handle_closed);
     }
     if (l->handles)
         return;

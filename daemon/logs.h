@@ -105,6 +105,8 @@ void logs_forget(struct logs *l,
                  uint64_t run);   /* close the pipes even if somebody still holds the other end */
 void logs_reopen(struct logs *l); /* reopen all flat files */
 uint64_t logs_dropped(struct logs *l, uint32_t process); /* lines dropped since the engine's start */
+/* Why this log file cannot be written now, in words; false when it can, as far as was tried. */
+bool logs_file_trouble(struct logs *l, const char *path, char *words, size_t size);
 
 /* Calls back when every byte taken before this call is in the rows and files (or could not be written). */
 void logs_flush(struct logs *l, void (*done)(void *arg), void *arg);
