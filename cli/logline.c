@@ -171,7 +171,7 @@ static void append_json(struct buf *out, const json_t *line, const struct loglin
                           (json_int_t)j_int(line, "run"), "time", (json_int_t)j_int(line, "time"));
     char *dump;
 
-    if (json_is_string(json_object_get(line, "level")))
+    if (json_object_get(line, "level"))
         json_object_set(o, "level", json_object_get(line, "level"));
     if (json_is_true(json_object_get(line, "context")))
         json_object_set_new(o, "context", json_true());

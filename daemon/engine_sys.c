@@ -145,6 +145,14 @@ static void sys_sweep(void *ctx, struct process *p, uint64_t run, bool polite)
     tree_submit(&e->loop, &job, tree_done, e);
 }
 
+static bool sys_left_nothing(void *ctx, struct process *p, uint64_t run)
+{
+    struct engine *e = ctx;
+    struct tree_job job = tree_job_of(e, p, run, TREE_LOOK);
+
+    return tree_left_nothing(&job.ctx, &job.run);
+}
+
 static void save_run(struct engine *e, const struct process *p, const struct run_end *end)
 {
     struct runtime *r = runtime_of(p);
@@ -294,8 +302,39 @@ void engine_save_app(struct engine *e, struct app *a)
     size_t len;
 
     app_cache_drop(a);
+    engine_limit_logs(e, a);
     row.json = app_spec_text(a, &len);
     store_put_app(e->store, &row);
+}
+
+/* A pid file of a running process follows when the name that it is made of changes. */
+static void move_pid_files(struct engine *e, const struct app *a, const struct app_spec *to)
+{
+    const struct process *p;
+
+    TAILQ_FOREACH (p, &a->processes, app_entry) {
+        struct log_paths old, new;
+
+        if (p->state == LC_STOPPED || p->state == LC_ERRORED)
+            continue;
+        log_paths_init(&old, a->spec, e->home.path, p->id);
+        log_paths_init(&new, to, e->home.path, p->id);
+        if (strcmp(old.pid, new.pid) != 0) {
+            pid_file_put(&e->loop, old.pid, 0);
+            if (p->pid)
+                pid_file_put(&e->loop, new.pid, p->pid);
+        }
+        log_paths_deinit(&old);
+        log_paths_deinit(&new);
+    }
+}
+
+void engine_set_spec(struct engine *e, struct app *a, struct app_spec *take_spec)
+{
+    move_pid_files(e, a, take_spec);
+    app_spec_free(a->spec);
+    a->spec = take_spec;
+    engine_save_app(e, a);
 }
 
 static void sys_changed(void *ctx, struct process *p, enum lc_state old)
@@ -417,6 +456,7 @@ void engine_sys_init(struct engine *e)
         .kill = sys_kill,
         .kill_run = sys_kill_run,
         .sweep = sys_sweep,
+        .left_nothing = sys_left_nothing,
         .run_started = sys_run_started,
         .run_ended = sys_run_ended,
         .changed = sys_changed,
