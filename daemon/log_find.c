@@ -99,7 +99,8 @@ static int find_streams(struct log_find *f, struct log_reader *r)
         rc = SQLITE_OK;
     }
     sqlite3_finalize(st);
-    qsort(f->sources, f->n_sources, sizeof *f->sources, source_order);
+    if (f->n_sources)
+        qsort(f->sources, f->n_sources, sizeof *f->sources, source_order);
     f->step = FIND_BATCHES;
     return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
@@ -118,7 +119,8 @@ static void join_segments(struct log_find *f)
 {
     size_t n = 0;
 
-    qsort(f->segments, f->n_segments, sizeof *f->segments, by_first);
+    if (f->n_segments)
+        qsort(f->segments, f->n_segments, sizeof *f->segments, by_first);
     for (size_t i = 0; i < f->n_segments; i++) {
         const struct find_segment *s = &f->segments[i];
         struct find_segment *to = n ? &f->segments[n - 1] : NULL;
@@ -139,7 +141,7 @@ static void add_segment(struct log_find *f, const struct find_segment *s)
 {
     if (f->n_segments == f->cap_segments) {
         join_segments(f);
-        if (f->n_segments * 2 > f->cap_segments) {
+        if (f->n_segments * 2 >= f->cap_segments) {
             f->cap_segments = f->cap_segments ? f->cap_segments * 2 : 256;
             f->segments = xrealloc(f->segments, f->cap_segments * sizeof *f->segments);
         }
@@ -244,7 +246,8 @@ static void add_to_pool(struct log_find *f, const struct pick_item *item)
 static int look_at(struct log_find *f, sqlite3_stmt *st)
 {
     struct find_source key = {.id = (uint64_t)sqlite3_column_int64(st, 0)};
-    const struct find_source *s = bsearch(&key, f->sources, f->n_sources, sizeof key, source_order);
+    const struct find_source *s =
+        f->n_sources ? bsearch(&key, f->sources, f->n_sources, sizeof key, source_order) : NULL;
     struct pick_item item = {.id = (uint64_t)sqlite3_column_int64(st, 1), .match = true};
     const struct log_filter *w = f->filter;
     unsigned flags;
