@@ -118,7 +118,8 @@ void log_filter_free(struct log_filter *f)
 bool log_filter_match(const struct log_filter *f, uint64_t run, uint32_t process, unsigned kind,
                       uint32_t instance)
 {
-    if ((f->run && f->run != run) || (f->one_instance && f->instance != instance) || !(kind == LOG_OUT ? f->out : f->err))
+    if ((f->run && f->run != run) || (f->one_instance && f->instance != instance) ||
+        !(kind == LOG_OUT ? f->out : f->err))
         return false;
     if (!f->processes)
         return true;

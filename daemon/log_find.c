@@ -6,7 +6,7 @@
 #include "common/clock.h"
 #include "common/mem.h"
 
-#define SLICE_MS     20           /* others wait for so long */
+#define SLICE_MS     20            /* others wait for so long */
 #define SLICE_BYTES  (192u * 1024) /* of lines; what a slice brings is sent at once */
 #define SEGMENT_ROWS LOG_BATCH_SPAN
 #define POOL_MAX     (1024u * 1024)     /* items; beyond, order is given up rather than memory */
@@ -287,8 +287,8 @@ static void set_ready(struct log_find *f)
     if (f->at_segment == f->n_segments || f->n_pool > POOL_MAX)
         return;
     bound = f->backwards ? f->segments[f->at_segment].to_us : f->segments[f->at_segment].from_us;
-    while (f->ready > 0 && (f->backwards ? f->pool[f->ready - 1].time_us <= bound
-                                         : f->pool[f->ready - 1].time_us >= bound))
+    while (f->ready > 0 &&
+           (f->backwards ? f->pool[f->ready - 1].time_us <= bound : f->pool[f->ready - 1].time_us >= bound))
         f->ready--;
 }
 
@@ -457,6 +457,7 @@ int log_find_slice(struct log_find *f, struct log_reader *r, unsigned generation
 {
     uint64_t end_ms = clock_mono_ms() + SLICE_MS;
     int rc = open_same(f, r, generation);
+    bool bad = false;
 
     if (rc < 0)
         return rc;
@@ -467,11 +468,15 @@ int log_find_slice(struct log_find *f, struct log_reader *r, unsigned generation
         if (clock_mono_ms() >= end_ms)
             break;
     }
-    if (rc == -EIO)
+    if (rc == -EIO) {
+        bad = log_db_verdict(sqlite3_errcode(r->handle)) == LOG_DB_BAD;
         err_set(&f->err, rc, "the logs cannot be read: %s", sqlite3_errmsg(r->handle));
+    }
     sqlite3_exec(r->handle, "COMMIT", NULL, NULL, NULL);
-    if (rc == -EIO)
+    if (rc == -EIO) {
         log_reader_close(r);
+        r->damaged = bad;
+    }
     return rc < 0 ? rc : f->step != FIND_DONE;
 }
 
@@ -479,8 +484,8 @@ int log_find_last(struct log_find *f, struct log_reader *r, unsigned generation,
 {
     int rc = open_same(f, r, generation);
 
-    if (rc == 0 && (newest_row(f, r) != SQLITE_OK ||
-                    log_read_last(r, f->path, generation, f->filter, f->upto, out) < 0))
+    if (rc == 0 &&
+        (newest_row(f, r) != SQLITE_OK || log_read_last(r, f->path, generation, f->filter, f->upto, out) < 0))
         rc = err_set(&f->err, -EIO, "the logs cannot be read: %s",
                      r->handle ? sqlite3_errmsg(r->handle) : "the database is damaged (see pmd.log)");
     f->matched = out->n;

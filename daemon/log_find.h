@@ -26,7 +26,7 @@ struct log_find {
     const char *path;
     unsigned lines, before, after; /* LOG_LINES_ALL = all; else the newest so many */
     bool reverse, count;
-    bool whole; /* the first call of a question whose rows are read up to what is stored now */
+    bool whole;           /* the first call of a question whose rows are read up to what is stored now */
     uint64_t above, upto; /* row ids: after, and up to */
 
     enum find_step step;

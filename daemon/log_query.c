@@ -36,6 +36,10 @@ static void after_work(uv_work_t *work, int status)
     struct log_task *t = l->running;
 
     l->running = NULL;
+    if (l->reader->damaged && !l->joined)
+        log_post(l, LOG_MSG_DAMAGE,
+                 (void *)(uintptr_t)l->running_generation); /* NOLINT(performance-no-int-to-ptr) */
+    l->reader->damaged = false;
     t->done(t, status);
     run_next(l);
     log_maybe_closed(l);

@@ -9,6 +9,7 @@
 struct log_reader {
     sqlite3 *handle;
     unsigned generation; /* of the file that is open */
+    bool damaged;        /* found so by the task that ran last */
     sqlite3_stmt *batches, *lines;
     sqlite3_stmt *find_batches, *find_rows, *find_text; /* of log_find.c */
 };

@@ -104,8 +104,7 @@ static void release(struct log_search *s)
 static void end_search(struct log_search *s, int rc, const char *msg)
 {
     struct log_search_hooks hooks = s->hooks;
-    struct log_search_end end = {
-        .rc = rc, .msg = msg, .matched = s->find.matched, .cut = s->find.cut};
+    struct log_search_end end = {.rc = rc, .msg = msg, .matched = s->find.matched, .cut = s->find.cut};
 
     s->busy = true;
     hooks.end(hooks.arg, &end);
@@ -318,8 +317,8 @@ struct log_search *logs_search(struct logs *l, const struct log_query *q, uint64
                                 .reverse = q->reverse,
                                 .count = q->count,
                                 .whole = true};
-    s->tail = (struct log_tail){
-        .filter = &s->filter, .grep = s->grep, .before = q->before, .after = q->after};
+    s->tail =
+        (struct log_tail){.filter = &s->filter, .grep = s->grep, .before = q->before, .after = q->after};
     s->task.work = search_work;
     s->task.done = search_done;
     s->barrier.passed = begin;

@@ -256,8 +256,7 @@ static bool take_patterns(struct rpc_request *r, struct log_query *q)
     size_t i;
 
     if (level && !(q->level = log_level_parse(json_string_value(level), json_string_length(level)))) {
-        rpc_fail(r, RPC_BAD_PARAMS,
-                 "level: \"%.40s\" is none of trace, debug, info, warn, error, fatal",
+        rpc_fail(r, RPC_BAD_PARAMS, "level: \"%.40s\" is none of trace, debug, info, warn, error, fatal",
                  json_string_value(level));
         return false;
     }

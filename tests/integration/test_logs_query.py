@@ -63,6 +63,14 @@ class Filled(PmTest):
         self.assertEqual(self.texts(level="error"), ["e0", "b1 foo bar"])
         self.assertEqual(self.ask(count=True), {"lines": [], "matched": 9})
 
+    def test_view(self):
+        self.few()
+        db = sqlite3.connect("file:%s?mode=ro" % os.path.join(self.home.path, "logs.db"), uri=True)
+        rows = db.execute("SELECT time, app, instance, run, stream, line, level FROM log ORDER BY time LIMIT 3").fetchall()
+        db.close()
+        self.assertEqual(rows[0], ("2023-11-14T22:13:20.000005Z", "api", 1, 102, "out", "early", None))
+        self.assertEqual([r[6] for r in rows], [None, "info", "error"])
+
     def test_grep_and_context(self):
         self.few()
         self.assertEqual(self.texts(grep=["foo"]), ["b1 foo bar", "a4 foo"])
