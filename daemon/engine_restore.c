@@ -204,7 +204,7 @@ static void take_list(struct engine *e, const struct store_image *image)
         struct app_spec *s = j ? app_spec_from_json(j, &err) : NULL;
 
         if (s)
-            supervisor_add_app(e->sup, image->apps[i].id, s);
+            engine_limit_logs(e, supervisor_add_app(e->sup, image->apps[i].id, s));
         else
             log_error("app %llu in state.db cannot be read: %s", (unsigned long long)image->apps[i].id,
                       j ? err.msg : "not JSON");

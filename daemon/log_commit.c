@@ -99,6 +99,14 @@ static void set_aside(struct log_writer *w, const char *why)
     forget_keys(w);
 }
 
+void log_db_damaged(struct log_writer *w)
+{
+    if (!w->db.handle)
+        return;
+    roll_back(w);
+    set_aside(w, "found in reading");
+}
+
 static bool open_db(struct log_writer *w)
 {
     char why[256] = "";
@@ -160,12 +168,25 @@ int log_txn_begin(struct log_writer *w)
     return rc;
 }
 
+/*
+ * Old lines go by whole batches: one is not much larger than what may go at once, and not much longer than an
+ * eighth of the time that lines are kept.
+ */
+static bool batch_is_full(const struct log_stream *s, uint64_t time_us)
+{
+    const struct log_batch *b = &s->batch;
+    uint64_t keep_us = s->limits.keep_ms * 1000, part = s->limits.keep_bytes / 8;
+
+    return b->bytes >= LOG_BATCH_BYTES || (part && b->bytes >= (part > 4096 ? part : 4096)) ||
+           (keep_us && time_us > b->first_us && time_us - b->first_us > keep_us / 8);
+}
+
 static int add_to_batch(struct log_writer *w, struct log_stream *s, uint64_t id, uint64_t time_us, size_t len)
 {
     struct log_batch *b = &s->batch;
     int rc = SQLITE_OK;
 
-    if (b->first && id - b->first >= LOG_BATCH_SPAN) {
+    if (b->first && (id - b->first >= LOG_BATCH_SPAN || batch_is_full(s, time_us))) {
         if (b->last != s->batch_committed.last)
             rc = log_db_put_batch(&w->db, s->id, b);
         b->first = 0;
@@ -185,7 +206,8 @@ void log_stage(struct log_writer *w, const struct log_stream *s, const struct lo
     struct log_sub *sub;
 
     LIST_FOREACH (sub, &w->subs, by_writer)
-        if (log_filter_match(&sub->filter, s->run, s->process, s->kind))
+        if (log_filter_match(&sub->filter, s->run, s->process, s->kind, s->instance) &&
+            log_filter_line(&sub->filter, line->time_us, line->flags))
             log_live_stage(sub, line);
 }
 
@@ -208,6 +230,7 @@ int log_add_row(struct log_writer *w, struct log_stream *s, const struct log_lin
     s->row_flags = copy.flags;
     w->rows++;
     w->bytes += copy.len;
+    w->prune.fresh += copy.len + LOG_ROW_EXTRA;
     if (live)
         log_stage(w, s, &copy);
     return SQLITE_OK;
@@ -303,19 +326,21 @@ static void release(struct log_writer *w, struct log_stream *s)
 {
     /* Once rows are dropped because nothing can be committed, the cursors cannot hold the memory either; nor
      * can they when there is no row to wait for. */
-    bool forced = s->sinks[0].dropping || s->sinks[0].abandoned || (s->no_rows && w->db_failing);
+    bool forced = s->sinks[0].dropping || s->sinks[0].abandoned ||
+                  (s->no_rows && (w->db_failing || w->disk.level == DISK_STOP));
     uint64_t upto = UINT64_MAX, from = atomic_load(&s->released), taken = atomic_load(&s->taken);
 
     for (unsigned i = 0; i < s->n_sinks; i++) {
         const struct log_sink *k = &s->sinks[i];
-        uint64_t at = forced ? k->pos : k->committed;
+        /* Rows of an open transaction may have to be fed again. */
+        uint64_t at = !forced ? k->committed : k->file || s->no_rows ? k->pos : k->base;
 
         if (!k->abandoned && at < upto)
             upto = at;
     }
     if (upto > taken)
         upto = taken;
-    if (forced) /* no way back */
+    if (forced && s->no_rows) /* no way back */
         s->sinks[0].base = s->sinks[0].pos;
     if (upto <= from || (upto - from < RELEASE_AT_ONCE && upto < taken))
         return;
@@ -370,7 +395,7 @@ static void committed(struct log_writer *w)
         s->last_id_committed = s->last_id;
         s->row_flags_committed = s->row_flags;
         if (rows->told)
-            rows->drop_lines = rows->drop_bytes = 0;
+            rows->drop_lines = rows->drop_bytes = rows->slow = 0;
         rows->told = rows->dropping = false;
         for (unsigned i = 0; i < s->n_sinks; i++)
             s->sinks[i].committed = s->sinks[i].base = s->sinks[i].pos;
@@ -388,7 +413,7 @@ bool log_commit(struct log_writer *w)
     if (STAILQ_EMPTY(&w->dirty) && !w->in_txn)
         return true;
     w->pace_from = clock_mono_ms();
-    if (!log_db_usable(w))
+    if (!log_db_usable(w) || (w->disk.level == DISK_STOP && !w->emptying))
         return not_committed(w);
     if (log_db_moved(&w->db)) {
         /* Commits to a file without a name keep succeeding, and all would be gone at the end. */

@@ -26,6 +26,7 @@ void log_stream_free(struct log_stream *s)
         close(s->spool);
     free(s->app);
     free(s->date_format);
+    free(s->gate.gaps);
     free(s->paths[0]);
     free(s->paths[1]);
     free(s);
@@ -57,6 +58,8 @@ static void stopped(struct logs *l)
     /* What was asked while it closed gets an answer too. */
     while ((m = STAILQ_FIRST(&l->msgs))) {
         STAILQ_REMOVE_HEAD(&l->msgs, next);
+        if (m->type == LOG_MSG_LIMITS)
+            log_limits_msg_free(m->what);
         if (m->type == LOG_MSG_BARRIER || m->type == LOG_MSG_WIPE)
             ((struct log_barrier *)m->what)->passed(m->what);
         free(m);
@@ -77,7 +80,9 @@ static void dispatch(struct logs *l, struct log_event *e)
         barrier->passed(barrier);
         break;
     case LOG_EV_SUB:
-        if (!sub->dead)
+        if (!sub->dead && sub->search)
+            log_search_start_live(sub->search);
+        else if (!sub->dead)
             log_query_start(l, sub);
         break;
     case LOG_EV_UNSUB:
@@ -144,7 +149,9 @@ struct logs *logs_open(uv_loop_t *loop, const char *db_path, const struct logs_h
     fs_boot_id(l->boot);
     TAILQ_INIT(&l->paused);
     TAILQ_INIT(&l->resting);
-    STAILQ_INIT(&l->jobs);
+    STAILQ_INIT(&l->tasks);
+    STAILQ_INIT(&l->waiting);
+    LIST_INIT(&l->searches);
     STAILQ_INIT(&l->msgs);
     STAILQ_INIT(&l->queue);
     STAILQ_INIT(&l->events);
@@ -159,7 +166,9 @@ struct logs *logs_open(uv_loop_t *loop, const char *db_path, const struct logs_h
     l->retry.data = l;
     uv_timer_init(loop, &l->rest);
     l->rest.data = l;
-    l->handles = 3;
+    uv_timer_init(loop, &l->soon);
+    l->soon.data = l;
+    l->handles = 4;
     start_thread(l);
     return l;
 }
@@ -219,6 +228,7 @@ static void attach_stream(struct logs *l, const struct log_run *run, enum log_st
     s->no_rows = run->no_rows;
     s->json = run->json;
     s->lent = run->lent;
+    s->limits = run->limits;
     LIST_INSERT_HEAD(&l->runs[bucket(s->run)], s, by_run);
     if (spool >= 0 && !s->disabled)
         take_spool(s, spool);
@@ -228,7 +238,7 @@ static void attach_stream(struct logs *l, const struct log_run *run, enum log_st
         s->disabled = true; /* no memory for logs: the app must at least not stand still */
     if (!s->disabled) {
         s->spool_inode = log_spool_inode(s->spool);
-        log_post(l, LOG_MSG_ATTACH, s);
+        log_attached(l, s);
     }
     log_intake_start(s);
 }
@@ -263,6 +273,29 @@ void logs_forget(struct logs *l, uint64_t run)
         log_intake_take(s);
         log_intake_end(s);
     }
+}
+
+void log_limits_msg_free(struct log_limits_msg *m)
+{
+    free(m->app);
+    free(m);
+}
+
+void logs_limit_app(struct logs *l, const char *app, const struct log_limits *limits)
+{
+    struct log_limits_msg *m = xcalloc(1, sizeof *m);
+
+    m->app = xstrdup(app);
+    m->limits = *limits;
+    log_post(l, LOG_MSG_LIMITS, m);
+}
+
+void logs_bound(struct logs *l, const struct log_bounds *bounds)
+{
+    struct log_limits_msg *m = xcalloc(1, sizeof *m);
+
+    m->bounds = *bounds;
+    log_post(l, LOG_MSG_LIMITS, m);
 }
 
 void logs_reopen(struct logs *l)
@@ -312,6 +345,7 @@ static void free_logs(struct logs *l)
             next = LIST_NEXT(s, by_run);
             log_stream_free(s);
         }
+    log_search_free_all(l);
     log_live_close(l);
     while ((e = STAILQ_FIRST(&l->events))) {
         STAILQ_REMOVE_HEAD(&l->events, next);
@@ -323,6 +357,11 @@ static void free_logs(struct logs *l)
     pthread_cond_destroy(&l->cond);
     pthread_mutex_destroy(&l->lock);
     free(l->drops);
+    for (size_t i = 0; i < l->n_ills; i++) {
+        free(l->ills[i].path);
+        free(l->ills[i].why);
+    }
+    free(l->ills);
     free(l->db_path);
     free(l);
 }
@@ -332,12 +371,13 @@ void log_maybe_closed(struct logs *l)
     void (*closed)(void *arg) = l->closed;
     void *arg = l->closed_arg;
 
-    if (!closed || !l->joined || l->job_running)
+    if (!closed || !l->joined || l->running)
         return;
     if (!uv_is_closing((uv_handle_t *)&l->wake)) {
         uv_close((uv_handle_t *)&l->wake, on_handle_closed);
         uv_close((uv_handle_t *)&l->retry, on_handle_closed);
         uv_close((uv_handle_t *)&l->rest, on_handle_closed);
+        uv_close((uv_handle_t *)&l->soon, on_handle_closed);
     }
     if (l->handles)
         return;

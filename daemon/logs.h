@@ -9,6 +9,7 @@
 #ifndef PM_DAEMON_LOGS_H
 #define PM_DAEMON_LOGS_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -24,6 +25,9 @@ enum log_stream_kind { LOG_OUT = 1, LOG_ERR = 2 };
 #define LOG_F_NO_EOL  0x4u   /* the stream ended without a newline */
 /* Bits 4 to 6: LOG_F_LEVEL, in log_level.h. */
 
+#define LOG_MARK_CONTEXT 0x1u /* not a match, but near one */
+#define LOG_MARK_GAP     0x2u /* lines were left out between this one and the one before */
+
 struct log_line {
     uint64_t id;      /* row id in logs.db; grows; 0 for a line that is not stored */
     uint64_t time_us; /* UTC */
@@ -32,10 +36,29 @@ struct log_line {
     uint64_t run;
     uint8_t stream; /* enum log_stream_kind */
     uint8_t flags;
+    uint8_t marks;   /* LOG_MARK_*, of an answer */
     const char *app; /* name */
     const char *text;
     size_t len;
 };
+
+#define LOG_BLOCK_MS 5000u /* the default of log_block_timeout */
+
+/* The bounds of an app's logs; 0 is no limit. */
+struct log_limits {
+    bool drop;                       /* log_policy: drop lines rather than let the app wait */
+    uint64_t block_ms;               /* the app waits at most so long; 0 = LOG_BLOCK_MS */
+    uint64_t rate_lines, rate_bytes; /* a second, of each stream */
+    uint64_t keep_bytes, keep_ms;    /* rows */
+};
+
+/* The bounds of all logs together. */
+struct log_bounds {
+    uint64_t max_bytes;        /* of logs.db; 0 = no limit */
+    uint64_t min_free;         /* bytes that stay free on its disk ... */
+    unsigned min_free_percent; /* ... or this part of the disk, whichever is less; 0 = only the other */
+};
+#define LOG_BOUNDS_DEFAULT ((struct log_bounds){UINT64_C(1) << 30, UINT64_C(500) << 20, 5})
 
 /* Where the lines of one run go. Strings are copied. */
 struct log_run {
@@ -52,6 +75,7 @@ struct log_run {
      * path is closed. A spool that is made becomes the caller's too. */
     bool lent;
     int64_t uid, gid; /* owner of files that are created; -1 = as the daemon */
+    struct log_limits limits;
 };
 
 /* The engine's side. */
@@ -78,11 +102,17 @@ void logs_close(struct logs *l, void (*closed)(void *arg), void *arg);
 void logs_attach(struct logs *l, const struct log_run *run, int out_fd, int err_fd, int spool_out,
                  int spool_err);
 
+/* The limits of all runs of an app, now and for its rows also when it does not run. */
+void logs_limit_app(struct logs *l, const char *app, const struct log_limits *limits);
+void logs_bound(struct logs *l, const struct log_bounds *bounds);
+
 void logs_drain(struct logs *l, uint64_t run); /* take what is in the run's pipes now */
 void logs_forget(struct logs *l,
                  uint64_t run);   /* close the pipes even if somebody still holds the other end */
 void logs_reopen(struct logs *l); /* reopen all flat files */
 uint64_t logs_dropped(struct logs *l, uint32_t process); /* lines dropped since the engine's start */
+/* Why this log file cannot be written now, in words; false when it can, as far as was tried. */
+bool logs_file_trouble(struct logs *l, const char *path, char *words, size_t size);
 
 /* Calls back when every byte taken before this call is in the rows and files (or could not be written). */
 void logs_flush(struct logs *l, void (*done)(void *arg), void *arg);
@@ -104,8 +134,19 @@ struct log_query {
     size_t n_processes;
     uint64_t run; /* only this run; 0 = all */
     bool out, err;
-    unsigned lines; /* the last so many, merged by time; at most 10,000 */
+    unsigned lines; /* the last so many, merged by time; at most 10,000 but for logs_search */
+    /* What follows is for logs_search alone. */
+    uint64_t since_us, until_us; /* from, and before; 0 = no limit */
+    unsigned level;              /* at least: 1 trace .. 6 fatal; 0 = any, also unknown */
+    bool newest_run;             /* of each process that one of its runs that wrote last */
+    bool one_instance;
+    uint32_t instance;
+    struct log_grep *grep;  /* taken; NULL = all lines */
+    unsigned before, after; /* lines of context */
+    bool reverse;           /* newest first */
+    bool count;             /* only the number */
 };
+#define LOG_LINES_ALL UINT_MAX
 /* Lines in order of time; valid during the callback. What was taken before the call is included. */
 typedef void (*logs_lines_cb)(void *arg, int rc, const struct log_line *lines, size_t n);
 void logs_query(struct logs *l, const struct log_query *q, logs_lines_cb cb, void *arg);
@@ -119,5 +160,34 @@ struct log_sub;
 typedef void (*logs_live_cb)(void *arg, const struct log_line *lines, size_t n, uint64_t missed);
 struct log_sub *logs_subscribe(struct logs *l, const struct log_query *q, logs_live_cb cb, void *arg);
 void logs_unsubscribe(struct log_sub *s);
+
+/*
+ * A question with all that struct log_query can ask, answered piece by piece at the pace of the one who asks;
+ * it never holds a read transaction while it waits. Many questions take turns, so that a long one holds up
+ * nobody.
+ */
+struct log_search;
+struct log_search_end {
+    int rc; /* 0, or negative with words: what was handed over is not all */
+    const char *msg;
+    uint64_t matched;
+    bool cut; /* `bytes_max` was reached, and there would be more */
+};
+struct log_search_hooks {
+    void *arg;
+    /* Lines of the history. False: no more before logs_search_resume(). */
+    bool (*lines)(void *arg, const struct log_line *lines, size_t n);
+    /* The history is complete. Without `live` the search is freed after this. */
+    void (*end)(void *arg, const struct log_search_end *end);
+    /* Later lines, without gap or repeat; NULL = not asked for. */
+    logs_live_cb live;
+    /* With it: a live line could not be matched (one line of words); nothing more comes. */
+    void (*failed)(void *arg, const char *msg);
+};
+/* `bytes_max`: end after so many bytes of text; 0 = no limit. */
+struct log_search *logs_search(struct logs *l, const struct log_query *q, uint64_t bytes_max,
+                               const struct log_search_hooks *hooks);
+void logs_search_resume(struct log_search *s);
+void logs_search_cancel(struct log_search *s); /* no callback comes after this; accepts NULL */
 
 #endif
