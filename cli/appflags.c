@@ -3,19 +3,13 @@
 #include <ctype.h>
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/err.h"
 #include "common/fs.h"
 #include "common/mem.h"
 #include "config/options.h"
-
-const struct flag *appflags_first(const struct args *a)
-{
-    for (size_t i = 0; i < a->n_given; i++)
-        if (a->given[i].flag->key)
-            return a->given[i].flag;
-    return NULL;
-}
+#include "config/path.h"
 
 /* All values of a flag that may be given several times, joined by commas. The caller frees. */
 static char *joined(const struct args *a, const struct flag *f)
@@ -36,7 +30,7 @@ static char *joined(const struct args *a, const struct flag *f)
 
 static bool is_path(const struct option_row *o, const char *text)
 {
-    return (o->type == OPT_PATH || o->type == OPT_LOG_PATH) && strcmp(text, "NULL") != 0 && text[0] != '~';
+    return (o->type == OPT_PATH || o->type == OPT_LOG_PATH) && strcmp(text, "NULL") != 0;
 }
 
 int appflags_apply(const struct args *a, struct app_spec *spec, const char *cwd, struct err *e)
@@ -53,7 +47,8 @@ int appflags_apply(const struct args *a, struct app_spec *spec, const char *cwd,
         else
             text = xstrdup(f->type == FLAG_BOOL ? f->value : a->given[i].value);
         if (cwd && is_path(o, text)) {
-            char *absolute = fs_absolute(cwd, text);
+            _cleanup_free_ char *at_home = path_expand_home(environ, text);
+            char *absolute = fs_absolute(cwd, at_home);
 
             free(text);
             text = absolute;
@@ -79,11 +74,61 @@ void appflags_finish(const struct args *a, struct app_spec *spec, const char *ho
 {
     const char *log = args_text(a, "log");
 
-    if (log && !*log && !spec->log_file) {
+    if (log && !*log && !spec->log_file && spec->name) {
         _cleanup_free_ char *word = file_word(spec->name);
 
         spec->log_file = xasprintf("%s/logs/%s.log", home, word);
     }
     if (spec->time && !spec->log_date_format)
         spec->log_date_format = xstrdup("YYYY-MM-DDTHH:mm:ss");
+}
+
+/* Keys of the flags that a restart changes; how many processes there are is changed by scaling. */
+static const struct option_row *set_row(const struct given_flag *g)
+{
+    const struct option_row *o = g->flag->key ? option_find(g->flag->key) : NULL;
+
+    if (!o || o->local || o->store == STORE_NONE || strcmp(o->name, "instances") == 0)
+        return NULL;
+    return o;
+}
+
+static void set_key(json_t *set, const struct app_spec *spec, const char *key)
+{
+    const struct option_row *o = option_by_name(key);
+
+    json_object_set_new(set, o->name, app_spec_key_to_json(spec, o));
+}
+
+json_t *appflags_to_set(const struct args *a, const char *cwd, const char *name, const char *home,
+                        struct err *e)
+{
+    struct app_spec *spec = app_spec_new();
+    json_t *set = json_object();
+    const char *log = args_text(a, "log");
+    int rc = appflags_apply(a, spec, cwd, e);
+
+    if (rc == 0 && spec->cwd && !path_is_folder(spec->cwd))
+        rc = err_set(e, -EINVAL, "--cwd: there is no folder %s", spec->cwd);
+    if (rc == 0 && log && !*log && !name)
+        rc = err_set(e, -EINVAL, "--log without a file is for one app; give it the file");
+    if (rc == 0) {
+        free(spec->name);
+        spec->name = name ? xstrdup(name) : NULL;
+        appflags_finish(a, spec, home);
+        for (size_t i = 0; i < a->n_given; i++)
+            if (set_row(&a->given[i]))
+                set_key(set, spec, set_row(&a->given[i])->name);
+        if (args_has(a, "time"))
+            set_key(set, spec, "log_date_format");
+        for (size_t i = 0; i < a->n_rest; i++)
+            strv_push(&spec->args, xstrdup(a->rest[i]));
+        if (a->n_rest)
+            set_key(set, spec, "args");
+    }
+    app_spec_free(spec);
+    if (rc == 0)
+        return set;
+    json_decref(set);
+    return NULL;
 }

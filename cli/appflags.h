@@ -21,7 +21,12 @@ int appflags_apply(const struct args *a, struct app_spec *spec, const char *cwd,
  */
 void appflags_finish(const struct args *a, struct app_spec *spec, const char *home);
 
-/* The first flag given that sets a key, or NULL. */
-const struct flag *appflags_first(const struct args *a);
+/*
+ * What the flags, and the arguments after "--", change of an app that the daemon knows: keys with their
+ * values as the daemon takes them, {} for nothing. `name` is the app's for the file of a bare --log; NULL
+ * when they are several. NULL, with a message, when a value is wrong.
+ */
+json_t *appflags_to_set(const struct args *a, const char *cwd, const char *name, const char *home,
+                        struct err *e);
 
 #endif

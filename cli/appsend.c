@@ -1,7 +1,6 @@
 #include "cli/appsend.h"
 
 #include "cli/jsonget.h"
-#include "cli/outcome.h"
 #include "cli/session.h"
 #include "common/mem.h"
 
@@ -82,17 +81,17 @@ int appsend_base(struct cli *c, const json_t *base)
 }
 
 /* Sends all chunks; a failed one does not keep the others back. */
-static int send_chunks(struct cli *c, json_t *all, const struct appsend_how *how)
+static int send_chunks(struct action *t, json_t *all, const struct appsend_how *how)
 {
     int worst = EXIT_DONE;
 
-    while (json_array_size(all) > 0) {
+    while (json_array_size(all) > 0 && !action_interrupted(t)) {
         size_t too_large;
-        json_t *chunk = appsend_chunk(all, APPSEND_MAX, &too_large), *result = NULL, *params;
+        json_t *chunk = appsend_chunk(all, APPSEND_MAX, &too_large), *params;
         int code;
 
         if (!chunk) {
-            worst = out_error(&c->out, "app %s is too large for a request: %zu bytes, limit %u",
+            worst = out_error(&t->c->out, "app %s is too large for a request: %zu bytes, limit %u",
                               j_text(json_array_get(all, 0), "name"), too_large, APPSEND_MAX);
             json_array_remove(all, 0);
             continue;
@@ -100,26 +99,21 @@ static int send_chunks(struct cli *c, json_t *all, const struct appsend_how *how
         params = json_pack("{s:o}", "apps", chunk);
         if (how->when_known)
             json_object_set_new(params, how->when_known, json_true());
-        if (how->no_wait)
-            json_object_set_new(params, "wait", json_false());
-        code = session_call(c, "start", params, &result);
-        if (outcome_print(c, result, how->done) > 0)
-            code = EXIT_FAILED;
-        json_decref(result);
-        if (code != EXIT_DONE)
+        code = action_call(t, "start", params, how->done, NULL);
+        if (code > worst)
             worst = code;
     }
     return worst;
 }
 
-int appsend_start(struct cli *c, const struct app_list *apps, const struct appsend_how *how)
+int appsend_start(struct action *t, const struct app_list *apps, const struct appsend_how *how)
 {
     json_t *base;
     json_t *all = appsend_pack(apps, &base);
-    int code = appsend_base(c, base);
+    int code = appsend_base(t->c, base);
 
     if (code == 0)
-        code = send_chunks(c, all, how);
+        code = send_chunks(t, all, how);
     json_decref(all);
     json_decref(base);
     return code;

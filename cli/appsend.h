@@ -2,7 +2,7 @@
 #ifndef PM_CLI_APPSEND_H
 #define PM_CLI_APPSEND_H
 
-#include "cli/cli.h"
+#include "cli/action.h"
 #include "config/config.h"
 
 #define APPSEND_MAX (900u * 1024) /* bytes of one request; the daemon takes 1 MiB */
@@ -25,10 +25,9 @@ json_t *appsend_chunk(json_t *all, size_t max, size_t *too_large);
 struct appsend_how {
     const char *when_known; /* an app that runs already: "restart" it, "force" a second one; NULL: an error */
     const char *done;       /* "started", "restarted" */
-    bool no_wait;           /* do not wait until the processes are up */
 };
 
 /* Starts them and prints what became of each. Returns the exit code. */
-int appsend_start(struct cli *c, const struct app_list *apps, const struct appsend_how *how);
+int appsend_start(struct action *t, const struct app_list *apps, const struct appsend_how *how);
 
 #endif

@@ -12,7 +12,9 @@
 #include "ipc/client.h"
 
 /* Exit codes. */
-enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_SIGNAL = 128 /* and the signal's number */ };
+
+struct progress;
 
 struct cli {
     struct out out;
@@ -21,7 +23,8 @@ struct cli {
     char *home_path; /* absolute; known also when there is no such folder */
     bool connected;
     struct rpc_client rpc;
-    char by[200]; /* for the daemon's records: "pm restart api" */
+    struct progress *progress; /* a line on stderr that has to go before anything else is printed; or NULL */
+    char by[200];              /* for the daemon's records: "pm restart api" */
 };
 
 int cli_main(int argc, char **argv);

@@ -9,6 +9,7 @@
 #include "cli/session.h"
 #include "common/buf.h"
 #include "common/err.h"
+#include "common/mem.h"
 
 #define LINE_MAX_BYTES (256u * 1024)
 #define LINGER_MS      500 /* after the end of the input: how long no answer may come until the end */

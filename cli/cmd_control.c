@@ -3,11 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/action.h"
 #include "cli/appfile.h"
 #include "cli/control.h"
 #include "cli/jsonget.h"
-#include "cli/outcome.h"
-#include "cli/proclist.h"
 #include "cli/session.h"
 #include "common/mem.h"
 
@@ -65,28 +64,11 @@ int control_selectors(struct cli *c, const struct args *a, size_t first, json_t 
 
 int control_run(struct cli *c, const struct args *a, json_t *params)
 {
-    json_t *result = NULL;
-    unsigned failed = 0;
-    int code = session_call(c, a->command->method, params, &result);
+    struct action t;
 
-    /* A failure may carry what was done until then. */
-    if (args_has(a, "json") && json_object_get(result, "processes")) {
-        json_t *o, *list = json_object_get(result, "processes");
-        size_t i;
-
-        json_dumpf(list, stdout, JSON_INDENT(2));
-        putchar('\n');
-        json_array_foreach (list, i, o)
-            failed += json_is_false(json_object_get(o, "ok"));
-    } else {
-        failed = outcome_print(c, result, a->command->done);
-    }
-    json_decref(result);
-    if (code != 0)
-        return code;
-    if (c->out.tty && !c->out.silent && !args_has(a, "json"))
-        proclist_print(c);
-    return failed ? EXIT_FAILED : EXIT_DONE;
+    action_begin(&t, c, a);
+    action_call(&t, a->command->method, params, a->command->done, NULL);
+    return action_end(&t, true, EXIT_DONE);
 }
 
 int cmd_control(struct cli *c, const struct args *a)

@@ -32,15 +32,26 @@ static int wait_for_end(const struct cli *c)
     return 0;
 }
 
+static void print_json(long long stopped)
+{
+    json_t *j = json_pack("{s:I}", "processes", (json_int_t)stopped);
+
+    out_json(j);
+    json_decref(j);
+}
+
 int cmd_kill(struct cli *c, const struct args *a)
 {
     json_t *result = NULL;
+    bool json = args_has(a, "json");
     long long n;
     int code;
 
-    (void)a;
     if (!c->connected) {
-        out_say(&c->out, "no daemon runs for %s", c->home_path);
+        if (json)
+            print_json(0);
+        else
+            out_say(&c->out, "no daemon runs for %s", c->home_path);
         return EXIT_DONE;
     }
     code = session_call(c, "kill", NULL, &result);
@@ -52,6 +63,9 @@ int cmd_kill(struct cli *c, const struct args *a)
         return out_error(&c->out,
                          "stopped %lld process%s, but the daemon has not ended after %d s; see %s/%s", n,
                          n == 1 ? "" : "es", END_MS / 1000, c->home_path, HOME_LOG);
-    out_say(&c->out, "stopped %lld process%s; the daemon has ended", n, n == 1 ? "" : "es");
+    if (json)
+        print_json(n);
+    else
+        out_say(&c->out, "stopped %lld process%s; the daemon has ended", n, n == 1 ? "" : "es");
     return EXIT_DONE;
 }

@@ -6,7 +6,6 @@
 #include "cli/appfile.h"
 #include "cli/autostart.h"
 #include "cli/dumpsend.h"
-#include "cli/proclist.h"
 #include "cli/session.h"
 #include "common/err.h"
 #include "common/fs.h"
@@ -78,15 +77,11 @@ static int search(const struct cli *c, struct found *f)
     return rc;
 }
 
-static int finish(struct cli *c, const struct resurrected *r, int code)
+static int finish(struct action *t, size_t n, int code)
 {
-    if (code != EXIT_DONE)
-        return code;
-    if (r->n == 0)
-        out_note(&c->out, "nothing was missing from the list");
-    if (c->out.tty && !c->out.silent)
-        proclist_print(c);
-    return r->n_failed ? EXIT_FAILED : EXIT_DONE;
+    if (code == EXIT_DONE && n == 0)
+        out_note(&t->c->out, "nothing was missing from the list");
+    return code;
 }
 
 static int connect_daemon(struct cli *c)
@@ -95,9 +90,10 @@ static int connect_daemon(struct cli *c)
 }
 
 /* Nothing is started, nor the daemon, unless the whole file is good. */
-static int bring(struct cli *c, struct found *f, int rc)
+static int bring(struct action *t, struct found *f, int rc)
 {
-    struct resurrected r = {0};
+    struct cli *c = t->c;
+    size_t n = 0;
     int code;
 
     if (rc < 0) /* what else there is to remark on would only hide why */
@@ -109,40 +105,40 @@ static int bring(struct cli *c, struct found *f, int rc)
     if (code != EXIT_DONE)
         return code;
     out_note(&c->out, "taking the list that PM2 has saved in %s", f->path);
-    return finish(c, &r, dumpsend(c, &f->dump, &r));
+    code = dumpsend(t, &f->dump, &n);
+    return finish(t, n, code);
 }
 
-static int resurrect_named(struct cli *c, const char *path)
+static int resurrect_named(struct action *t, const char *path)
 {
     struct found f;
     int code, rc = load(&f, xstrdup(path));
 
     if (rc == -ENOENT)
-        code = out_error(&c->out, "there is no file %s", path);
+        code = out_error(&t->c->out, "there is no file %s", path);
     else
-        code = bring(c, &f, rc);
+        code = bring(t, &f, rc);
     found_free(&f);
     return code;
 }
 
-int cmd_resurrect(struct cli *c, const struct args *a)
+/* pm's own list; where there is none, PM2's. */
+static int resurrect_saved(struct action *t)
 {
-    struct resurrected r = {0};
+    struct cli *c = t->c;
     json_t *result = NULL;
     struct err refusal;
     struct found f;
-    int code, rc;
+    size_t n;
+    int rc, code = connect_daemon(c);
 
-    if (a->n_words)
-        return resurrect_named(c, a->words[0]);
-    code = connect_daemon(c);
     if (code != EXIT_DONE)
         return code;
-    code = session_ask(c, "resurrect", NULL, &result, &refusal);
+    code = action_ask(t, "resurrect", NULL, "started", &result, &refusal);
     if (code >= 0) {
-        resurrected_print(c, result, &r);
+        n = resurrected_print(c, result);
         json_decref(result);
-        return finish(c, &r, code);
+        return finish(t, n, code);
     }
     json_decref(result);
     if (code != RPC_NO_MATCH)
@@ -151,7 +147,17 @@ int cmd_resurrect(struct cli *c, const struct args *a)
     if (rc == -ENOENT)
         code = out_error(&c->out, "%s, and PM2 has left no " DUMP_NAME, refusal.msg);
     else
-        code = bring(c, &f, rc);
+        code = bring(t, &f, rc);
     found_free(&f);
     return code;
+}
+
+int cmd_resurrect(struct cli *c, const struct args *a)
+{
+    struct action t;
+    int code;
+
+    action_begin(&t, c, a);
+    code = a->n_words ? resurrect_named(&t, a->words[0]) : resurrect_saved(&t);
+    return action_end(&t, code == EXIT_DONE || t.progress.done, code);
 }

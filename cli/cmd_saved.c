@@ -18,7 +18,9 @@ int cmd_save(struct cli *c, const struct args *a)
     json_decref(list);
     if (code == EXIT_DONE)
         code = session_call(c, "save", json_pack("{s:b}", "force", force), &result);
-    if (code == EXIT_DONE) {
+    if (code == EXIT_DONE && args_has(a, "json")) {
+        out_json(result);
+    } else if (code == EXIT_DONE) {
         n = json_object_get(result, "saved") ? j_int(result, "saved") : j_int(result, "processes");
         out_say(&c->out, "saved %lld process%s; pm resurrect brings them back", n, n == 1 ? "" : "es");
     }

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/action.h"
 #include "cli/appfile.h"
 #include "cli/appflags.h"
 #include "cli/appsend.h"
@@ -10,8 +11,6 @@
 #include "cli/interrupt.h"
 #include "cli/jsonget.h"
 #include "cli/logview.h"
-#include "cli/outcome.h"
-#include "cli/proclist.h"
 #include "cli/session.h"
 #include "common/err.h"
 #include "common/mem.h"
@@ -36,6 +35,7 @@ struct plan {
     json_t *known;        /* the daemon's list, NULL when none runs */
     const char **restart; /* words that name what is known */
     size_t n_restart;
+    json_t *set;    /* what the flags change of them; NULL = nothing */
     bool from_file; /* some apps come from a config file: those that run are restarted with it, as PM2 does */
 };
 
@@ -44,20 +44,44 @@ static bool is_number(const char *s)
     return *s && strspn(s, "0123456789") == strlen(s);
 }
 
+static bool names(const char *word, const json_t *r)
+{
+    if (strcmp(word, "all") == 0 || strcmp(j_text(r, "name"), word) == 0 ||
+        strcmp(j_text(r, "namespace"), word) == 0)
+        return true;
+    return is_number(word) && j_int(r, "id") == strtoll(word, NULL, 10);
+}
+
 /* Does the daemon know an app or a process by this word? */
 static bool is_known(const struct plan *p, const char *word)
 {
     json_t *r;
     size_t i;
 
-    json_array_foreach (p->known, i, r) {
-        if (strcmp(word, "all") == 0 || strcmp(j_text(r, "name"), word) == 0 ||
-            strcmp(j_text(r, "namespace"), word) == 0)
+    json_array_foreach (p->known, i, r)
+        if (names(word, r))
             return true;
-        if (is_number(word) && j_int(r, "id") == strtoll(word, NULL, 10))
-            return true;
-    }
     return false;
+}
+
+/* The name that the apps to be restarted have, when it is one; else NULL. */
+static const char *one_name(const struct plan *p)
+{
+    const char *name = args_text(p->args, "name");
+    json_t *r;
+    size_t i;
+
+    if (name)
+        return name;
+    for (size_t k = 0; k < p->n_restart; k++)
+        json_array_foreach (p->known, i, r) {
+            if (!names(p->restart[k], r))
+                continue;
+            if (name && strcmp(name, j_text(r, "name")) != 0)
+                return NULL;
+            name = j_text(r, "name");
+        }
+    return name;
 }
 
 /* pm restart FILE: apps from `first` on must be there already. */
@@ -89,25 +113,13 @@ static int plan_file(struct plan *p, const char *file)
 
 static int plan_known(struct plan *p, const char *word)
 {
-    const struct flag *ignored = appflags_first(p->args);
-    _cleanup_free_ char *what = ignored ? xasprintf("--%s is", ignored->name) : xstrdup("the arguments are");
-
     if (p->mode == PLAN_RESTART && args_text(p->args, "env"))
         return out_error(&p->c->out,
                          "--env %s chooses among the \"env_...\" of a config file, and %s names none",
                          args_text(p->args, "env"), word);
-    if (ignored && p->mode == PLAN_RESTART) {
-        out_error(&p->c->out,
-                  "pm %s %s takes the stored configuration, without --%s; to change it: pm %s FILE with its "
-                  "config file, or pm delete %s and start it anew",
-                  p->args->command->name, word, ignored->name, p->args->command->name, word);
-        return EXIT_USAGE;
-    }
-    if (ignored || p->args->n_rest > 0)
-        out_warn(&p->c->out,
-                 "%s is known and keeps its configuration: %s not used; to change it: pm delete %s, "
-                 "then start it anew",
-                 word, what, word);
+    if (args_has(p->args, "instances"))
+        out_warn(&p->c->out, "--instances is not used for %s, which is known: pm scale %s N changes how many",
+                 word, word);
     p->restart[p->n_restart++] = word;
     return EXIT_DONE;
 }
@@ -188,28 +200,37 @@ static int make_plan(struct plan *p)
     return worst;
 }
 
-static int restart_known(struct plan *p)
+/* What the flags change of the stored configuration of known apps. */
+static int make_set(struct plan *p)
 {
-    json_t *result = NULL, *params;
-    int code;
+    struct err e = {0};
+
+    p->set = appflags_to_set(p->args, p->caller.cwd, one_name(p), p->c->home_path, &e);
+    if (p->set)
+        return EXIT_DONE;
+    out_error(&p->c->out, "%s", e.msg);
+    return EXIT_USAGE;
+}
+
+static int restart_known(struct plan *p, struct action *t)
+{
+    json_t *params;
 
     if (p->n_restart == 0)
         return EXIT_DONE;
     params = session_selectors(p->restart, p->n_restart);
     if (args_has(p->args, "update-env"))
         json_object_set_new(params, "env", env_to_json(p->caller.env));
-    code = session_call(p->c, "process.restart", params, &result);
-    if (outcome_print(p->c, result, "restarted") > 0)
-        code = EXIT_FAILED;
-    json_decref(result);
-    return code;
+    if (json_object_size(p->set) > 0)
+        json_object_set(params, "set", p->set);
+    return action_call(t, "process.restart", params, "restarted", NULL);
 }
 
 /* --attach: what the apps print from now on, with the lines of their start. */
 static int attach(struct plan *p)
 {
     size_t n = p->n_restart + p->apps.n;
-    const char **words = xcalloc(n + 1, sizeof(*words));
+    const char **words = xcalloc(n + 1, sizeof(*words)), *renamed = args_text(p->args, "name");
     struct logview v = {.c = p->c,
                         .words = words,
                         .n_words = n,
@@ -217,7 +238,7 @@ static int attach(struct plan *p)
     int code;
 
     for (size_t i = 0; i < n; i++)
-        words[i] = i < p->n_restart ? p->restart[i] : p->apps.v[i - p->n_restart]->name;
+        words[i] = i >= p->n_restart ? p->apps.v[i - p->n_restart]->name : renamed ? renamed : p->restart[i];
     interrupt_catch();
     code = logview_open(&v, ATTACH_LINES, true);
     if (code == 0)
@@ -232,23 +253,25 @@ static int carry_out(struct plan *p)
     const struct appsend_how how = {.when_known = args_has(p->args, "force") ? "force"
                                                   : p->from_file             ? "restart"
                                                                              : NULL,
-                                    .done = p->mode == PLAN_RESTART ? "restarted" : "started",
-                                    .no_wait = args_has(p->args, "no-wait")};
+                                    .done = p->mode == PLAN_RESTART ? "restarted" : "started"};
+    bool attaches = args_has(p->args, "attach") && (p->n_restart || p->apps.n);
+    struct action t;
     int code, other = EXIT_DONE;
 
+    action_begin(&t, p->c, p->args);
     if (!p->c->connected && autostart_connect(p->c) != SESSION_OK)
-        return EXIT_FAILED;
-    code = restart_known(p);
-    if (p->apps.n)
-        other = appsend_start(p->c, &p->apps, &how);
-    if (args_has(p->args, "attach") && (p->n_restart || p->apps.n)) {
+        return action_end(&t, false, EXIT_FAILED);
+    code = restart_known(p, &t);
+    if (p->apps.n && !action_interrupted(&t))
+        other = appsend_start(&t, &p->apps, &how);
+    attaches = attaches && !action_interrupted(&t);
+    code = action_end(&t, !attaches, code > other ? code : other);
+    if (attaches) {
         int shown = attach(p);
 
-        other = other > shown ? other : shown;
-    } else if (p->c->out.tty && !p->c->out.silent) {
-        proclist_print(p->c);
+        code = code > shown ? code : shown;
     }
-    return code > other ? code : other;
+    return code;
 }
 
 static int run(struct cli *c, const struct args *a, enum plan_mode mode)
@@ -260,10 +283,13 @@ static int run(struct cli *c, const struct args *a, enum plan_mode mode)
         code = session_call(c, "list", NULL, &p.known);
     if (code == EXIT_DONE)
         code = make_plan(&p);
+    if (code == EXIT_DONE && p.n_restart)
+        code = make_set(&p);
     if (code == EXIT_DONE)
         code = carry_out(&p);
     app_list_free(&p.apps);
     json_decref(p.known);
+    json_decref(p.set);
     free(p.restart);
     caller_deinit(&p.caller);
     return code;
@@ -280,21 +306,23 @@ int cmd_restart(struct cli *c, const struct args *a)
 }
 
 /* No process can be replaced without a gap yet, and who relies on that must hear it. */
-static void note_reload(const struct cli *c)
+static void note_reload(const struct cli *c, const struct args *a)
 {
+    if (args_has(a, "json"))
+        return;
     out_note(&c->out,
              "this version reloads by a restart: each process is stopped before its successor starts");
 }
 
 int cmd_reload(struct cli *c, const struct args *a)
 {
-    note_reload(c);
+    note_reload(c, a);
     return run(c, a, PLAN_RESTART);
 }
 
 int cmd_start_or(struct cli *c, const struct args *a)
 {
     if (strcmp(a->command->name, "startOrRestart") != 0)
-        note_reload(c);
+        note_reload(c, a);
     return run(c, a, PLAN_START_OR);
 }

@@ -41,7 +41,8 @@ const struct command commands[] = {
         .summary = "stop processes; they stay in the list",
         .usage = SELECTORS,
         .help = "Sends the app's stop signal to the whole tree of processes, and SIGKILL to what is left\n"
-                "after its kill_timeout. Returns when nothing is left.",
+                "after its kill_timeout. Two processes at a time (--parallel), in the order of their ids.\n"
+                "Returns when nothing is left.",
         .examples = {{"pm stop api", "all processes of the app"},
                      {"pm stop 0 3", "two processes by id"},
                      {"pm stop ecosystem.yaml", "the apps of a config file"}},
@@ -58,17 +59,21 @@ const struct command commands[] = {
         .summary = "stop and start processes",
         .usage = SELECTORS,
         .help = "Each process is stopped as by pm stop and started with its stored configuration and\n"
-                "environment; --update-env puts this shell's environment over the stored one. Apps of a\n"
-                "config file (- is standard input) take what the file says now. Returns when all are\n"
-                "online again, or have failed.",
+                "environment. Flags that describe an app change what is stored, also arguments after --;\n"
+                "--update-env puts this shell's environment over the stored one. Apps of a config file\n"
+                "(- is standard input) take what the file says now. Two processes at a time are down, of\n"
+                "two processes one; --parallel says otherwise. Returns when all are online again, or have\n"
+                "failed. Ctrl-C ends the wait, not the work.",
         .examples = {{"pm restart api", "all processes of the app"},
                      {"pm restart all", "everything"},
                      {"pm restart \"/^web/\"", "names that match"},
                      {"pm restart api --update-env", "with new variables"},
+                     {"pm restart api -k 10s --name web", "from now on with these"},
                      {"pm restart ecosystem.yaml --only api", "with what the file says now"}},
         .flags = start_flags,
         .min_words = 1,
         .max_words = ANY,
+        .takes_rest = true,
         .daemon = DAEMON_RUNNING,
         .run = cmd_restart,
     },
@@ -83,6 +88,7 @@ const struct command commands[] = {
         .flags = start_flags,
         .min_words = 1,
         .max_words = ANY,
+        .takes_rest = true,
         .daemon = DAEMON_RUNNING,
         .run = cmd_reload,
     },
@@ -142,7 +148,7 @@ const struct command commands[] = {
         .daemon = DAEMON_RUNNING,
         .run = cmd_scale,
         .method = "scale",
-        .done = "started",
+        .done = "scaled",
     },
     {
         .name = "reset",
@@ -150,7 +156,7 @@ const struct command commands[] = {
         .usage = SELECTORS,
         .help = "Both counters: of all restarts, and of those that came too soon.",
         .examples = {{"pm reset api", ""}},
-        .flags = control_flags,
+        .flags = light_flags,
         .min_words = 1,
         .max_words = ANY,
         .daemon = DAEMON_RUNNING,
@@ -164,7 +170,7 @@ const struct command commands[] = {
         .usage = "<signal> <all|name|id|namespace|/regex/>...",
         .help = "To the process itself, not to what it has started. SIGUSR2, USR2 and 12 are the same.",
         .examples = {{"pm sendSignal SIGUSR2 api", ""}},
-        .flags = control_flags,
+        .flags = light_flags,
         .min_words = 2,
         .max_words = ANY,
         .daemon = DAEMON_RUNNING,
@@ -318,7 +324,7 @@ const struct command commands[] = {
         .usage = "[all|name|id|namespace|/regex/|config]...",
         .help = "The files and the stored lines. Without a word: of all processes, and the daemon's own log.",
         .examples = {{"pm flush", ""}, {"pm flush api", ""}},
-        .flags = control_flags,
+        .flags = light_flags,
         .max_words = ANY,
         .daemon = DAEMON_RUNNING,
         .run = cmd_flush,
@@ -355,6 +361,7 @@ const struct command commands[] = {
             "has saved is taken: dump.pm2, else dump.pm2.bak, in PM_HOME, PM2_HOME or ~/.pm2. The file\n"
             "of another one may be named. It is only read.",
         .examples = {{"pm resurrect", ""}, {"pm resurrect ~/.pm2/dump.pm2", "what PM2 has saved"}},
+        .flags = resurrect_flags,
         .max_words = 1,
         .daemon = DAEMON_AUTOSTART,
         .run = cmd_resurrect,
@@ -442,6 +449,7 @@ const struct command commands[] = {
         .usage = "",
         .help = "Prints { msg: 'pong' }.",
         .examples = {{"pm ping", ""}},
+        .flags = json_flags,
         .daemon = DAEMON_RUNNING,
         .run = cmd_ping,
     },
@@ -463,6 +471,7 @@ const struct command commands[] = {
         .usage = "",
         .help = "All processes are stopped in order and forgotten, then the daemon ends.",
         .examples = {{"pm kill", ""}},
+        .flags = json_flags,
         .daemon = DAEMON_OPTIONAL,
         .run = cmd_kill,
     },

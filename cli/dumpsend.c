@@ -4,21 +4,18 @@
 
 #include "cli/appsend.h"
 #include "cli/jsonget.h"
-#include "cli/outcome.h"
-#include "cli/session.h"
 
-void resurrected_print(const struct cli *c, const json_t *result, struct resurrected *r)
+size_t resurrected_print(const struct cli *c, const json_t *result)
 {
     json_t *skipped;
     size_t i;
 
-    r->n += json_array_size(json_object_get(result, "processes"));
-    r->n_failed += outcome_print(c, result, "started");
     json_array_foreach (json_object_get(result, "skipped"), i, skipped)
         if (json_is_string(skipped))
             out_say(&c->out, "left %s as it is: it is in the list already", json_string_value(skipped));
     if (*j_text(result, "note"))
-        out_note(&c->out, "%s", j_text(result, "note"));
+        out_warn(&c->out, "%s", j_text(result, "note"));
+    return json_array_size(json_object_get(result, "processes"));
 }
 
 /* {"spec", "processes"}; takes the spec. */
@@ -76,13 +73,14 @@ static const char *name_of_group(const json_t *g)
     return j_text(json_object_get(json_array_get(g, 0), "spec"), "name");
 }
 
-int dumpsend(struct cli *c, const struct pm2_dump *dump, struct resurrected *r)
+int dumpsend(struct action *t, const struct pm2_dump *dump, size_t *n)
 {
+    struct cli *c = t->c;
     json_t *base, *specs = appsend_pack(&dump->apps, &base), *groups = group(dump, specs);
     int worst = appsend_base(c, base);
     bool connected = worst == EXIT_DONE;
 
-    while (connected && json_array_size(groups) > 0) {
+    while (connected && json_array_size(groups) > 0 && !action_interrupted(t)) {
         size_t too_large;
         json_t *chunk = appsend_chunk(groups, APPSEND_MAX, &too_large), *result = NULL;
         int code;
@@ -93,11 +91,11 @@ int dumpsend(struct cli *c, const struct pm2_dump *dump, struct resurrected *r)
             json_array_remove(groups, 0);
             continue;
         }
-        code = session_call(c, "resurrect", json_pack("{s:o}", "apps", flatten(chunk)), &result);
+        code = action_call(t, "resurrect", json_pack("{s:o}", "apps", flatten(chunk)), "started", &result);
         json_decref(chunk);
-        resurrected_print(c, result, r);
+        *n += resurrected_print(c, result);
         json_decref(result);
-        if (code != EXIT_DONE)
+        if (code > worst)
             worst = code;
     }
     json_decref(groups);

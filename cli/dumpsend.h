@@ -2,22 +2,16 @@
 #ifndef PM_CLI_DUMPSEND_H
 #define PM_CLI_DUMPSEND_H
 
-#include "cli/cli.h"
+#include "cli/action.h"
 #include "config/pm2_dump.h"
 
-/* What became of the processes of a list that was to be brought back. */
-struct resurrected {
-    size_t n; /* that came into the list */
-    unsigned n_failed;
-};
-
-/* Prints what the answer to "resurrect" tells, and adds to `r`. */
-void resurrected_print(const struct cli *c, const json_t *result, struct resurrected *r);
+/* Prints what the answer to "resurrect" tells beside the outcomes. Returns how many processes came in. */
+size_t resurrected_print(const struct cli *c, const json_t *result);
 
 /*
  * Sends them in as many requests as their size demands; apps of one name go together, since the daemon leaves
- * out what it has by name. Returns the exit code.
+ * out what it has by name. Adds to *n how many processes came in. Returns the exit code.
  */
-int dumpsend(struct cli *c, const struct pm2_dump *dump, struct resurrected *r);
+int dumpsend(struct action *t, const struct pm2_dump *dump, size_t *n);
 
 #endif

@@ -15,6 +15,15 @@
     {.name = "sort", .type = FLAG_TEXT, .arg = "FIELD[:desc]",                                          \
      .help = "order: name, namespace, id, pid, cpu, memory, uptime, status"}
 
+#define PARALLEL_FLAG                                                                                   \
+    {.name = "parallel", .type = FLAG_NUMBER, .arg = "N", .min = 1, .max = 10000,                       \
+     .help = "how many processes at a time (2; 1 of two; 10 for delete)"}
+#define JSON_OUTCOMES                                                                                   \
+    {.name = "json", .type = FLAG_BOOL, .help = "print what became of each process as JSON, no messages"}
+#define OF_CONFIG_FLAGS                                                                                 \
+    {.name = "only", .type = FLAG_TEXT, .arg = "APP,...", .help = "of a config file: only these apps"}, \
+    {.name = "env", .type = FLAG_TEXT, .arg = "NAME", .help = "of a config file: also set env_NAME"}
+
 /* PM2's flags that scripts may hold: they are taken, with a warning. */
 #define LATER_FLAGS                                                                                     \
     {.name = "watch", .letter = 'w', .type = FLAG_OPTIONAL, .arg = "PATH",                              \
@@ -27,8 +36,6 @@
      .help = "restart above this much memory", .idle = NOT_YET},                                        \
     {.name = "cron-restart", .alias = "cron", .letter = 'c', .type = FLAG_TEXT, .arg = "PATTERN",       \
      .help = "restart at these times", .idle = NOT_YET},                                                \
-    {.name = "parallel", .type = FLAG_TEXT, .arg = "N",                                                 \
-     .help = "how many at a time", .idle = "all processes are acted on at once"},                       \
     {.name = "execute-command", .letter = 'x', .type = FLAG_BOOL,                                       \
      .help = "run a program", .idle = "a program is run as it is already"},                             \
     {.name = "source-map-support", .type = FLAG_BOOL,                                                   \
@@ -131,6 +138,8 @@ const struct flag start_flags[] = {
     {.name = "wait", .type = FLAG_BOOL, .help = "return when all are up or have failed; the default"},
     {.name = "no-wait", .type = FLAG_BOOL, .help = "return at once"},
     {.name = "attach", .type = FLAG_BOOL, .help = "then show the log lines until Ctrl-C; the app goes on"},
+    PARALLEL_FLAG,
+    JSON_OUTCOMES,
     VIEW_FLAGS,
     LATER_FLAGS,
     REFUSED_FLAGS,
@@ -174,16 +183,30 @@ const struct flag list_flags[] = {
 };
 
 const struct flag control_flags[] = {
-    {.name = "json", .type = FLAG_BOOL, .help = "print JSON"},
-    {.name = "only", .type = FLAG_TEXT, .arg = "APP,...", .help = "of a config file: only these apps"},
-    {.name = "env", .type = FLAG_TEXT, .arg = "NAME", .help = "of a config file: also set env_NAME"},
-    {.name = "parallel", .type = FLAG_TEXT, .arg = "N",
-     .help = "how many at a time", .idle = "all processes are acted on at once"},
+    JSON_OUTCOMES,
+    PARALLEL_FLAG,
+    OF_CONFIG_FLAGS,
+    VIEW_FLAGS,
+    {0},
+};
+
+const struct flag light_flags[] = {
+    JSON_OUTCOMES,
+    OF_CONFIG_FLAGS,
+    {.name = "parallel", .type = FLAG_NUMBER, .arg = "N", .min = 1, .max = 10000,
+     .help = "how many processes at a time", .idle = "this acts on all of them at once"},
+    VIEW_FLAGS,
+    {0},
+};
+
+const struct flag resurrect_flags[] = {
+    JSON_OUTCOMES,
     VIEW_FLAGS,
     {0},
 };
 
 const struct flag save_flags[] = {
+    {.name = "json", .type = FLAG_BOOL, .help = "print JSON"},
     {.name = "force", .letter = 'f', .type = FLAG_BOOL, .help = "save it also when it is empty"},
     {0},
 };

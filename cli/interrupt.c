@@ -13,23 +13,29 @@ static void on_interrupt(int sig)
 {
     int saved = errno;
 
-    (void)sig;
     if (!seen && write(ends[1], "", 1) < 0)
-        seen = 1; /* without the pipe, EINTR must do */
-    seen = 1;
+        seen = sig; /* without the pipe, EINTR must do */
+    seen = sig;
     errno = saved;
+}
+
+static void catch_signal(int sig)
+{
+    /* Without SA_RESTART, so that a wait returns; a second one ends the program whatever it is doing. */
+    struct sigaction sa = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND}, old;
+
+    sigemptyset(&sa.sa_mask);
+    /* What the caller ignores stays ignored: nohup, and jobs in the background of a script. */
+    if (sigaction(sig, NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+        sigaction(sig, &sa, NULL);
 }
 
 void interrupt_catch(void)
 {
-    /* Without SA_RESTART, so that a wait returns. */
-    struct sigaction sa = {.sa_handler = on_interrupt};
-
     if (ends[0] < 0 && pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
         ends[0] = ends[1] = -1;
-    sigemptyset(&sa.sa_mask);
-    sigaction(SIGINT, &sa, NULL);
-    sigaction(SIGTERM, &sa, NULL);
+    catch_signal(SIGINT);
+    catch_signal(SIGTERM);
 }
 
 int interrupt_fd(void)
@@ -40,4 +46,9 @@ int interrupt_fd(void)
 bool interrupted(void)
 {
     return seen != 0;
+}
+
+int interrupt_signal(void)
+{
+    return seen;
 }

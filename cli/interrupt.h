@@ -4,7 +4,8 @@
 
 #include <stdbool.h>
 
-/* From now on SIGINT and SIGTERM only make the present system call return with EINTR. */
+/* From now on SIGINT and SIGTERM only make the present system call return with EINTR; a second one ends the
+ * program. What the caller ignores stays ignored. */
 void interrupt_catch(void);
 
 /*
@@ -14,5 +15,6 @@ void interrupt_catch(void);
 int interrupt_fd(void);
 
 bool interrupted(void);
+int interrupt_signal(void); /* which one; 0 = none */
 
 #endif

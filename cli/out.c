@@ -69,7 +69,7 @@ void out_say(const struct out *o, const char *fmt, ...)
 {
     va_list ap;
 
-    if (o->silent)
+    if (o->silent || o->data_only)
         return;
     va_start(ap, fmt);
     print(stdout, o->color, COLOR_GREEN, "[pm]", fmt, ap);
@@ -80,7 +80,7 @@ void out_note(const struct out *o, const char *fmt, ...)
 {
     va_list ap;
 
-    if (o->silent)
+    if (o->silent || o->data_only)
         return;
     va_start(ap, fmt);
     print(stderr, o->err_color, COLOR_GREEN, "[pm]", fmt, ap);
@@ -122,6 +122,12 @@ void out_data(const struct buf *b)
 {
     if (b->len)
         fwrite(b->data, 1, b->len, stdout);
+}
+
+void out_json(const json_t *j)
+{
+    json_dumpf(j, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
+    putchar('\n');
 }
 
 void out_table(const struct out *o, const struct table *t)

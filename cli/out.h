@@ -2,6 +2,7 @@
 #ifndef PM_CLI_OUT_H
 #define PM_CLI_OUT_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -14,8 +15,9 @@ struct table;
 enum out_charset { OUT_BY_LOCALE, OUT_ASCII, OUT_UTF8 };
 
 struct out {
-    bool silent; /* no messages */
-    bool tty;    /* stdout is a terminal */
+    bool silent;    /* no messages */
+    bool data_only; /* --json of a command that does something: nothing of what was done, but warnings */
+    bool tty;       /* stdout is a terminal */
     enum out_charset charset;
     bool color;     /* stdout */
     bool err_color; /* stderr */
@@ -43,6 +45,7 @@ bool out_utf8(const struct out *o); /* line-drawing characters may be used */
 void out_measure(struct out *o);    /* looks at the width of the terminal again */
 
 void out_data(const struct buf *b); /* to stdout as it is */
+void out_json(const json_t *j);     /* indented, with a line break at the end */
 void out_table(const struct out *o, const struct table *t);
 
 /* Writes out what is buffered. 0, or 1 with a word on stderr when it could not be written (a full disk). */

@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "cli/interrupt.h"
+#include "cli/progress.h"
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/mem.h"
@@ -148,8 +150,11 @@ static int after_break(struct cli *c, int rc, const char *method, int breaks, co
         print_hung(c);
         return EXIT_FAILED;
     }
-    if (rc == -EINTR)
-        return EXIT_FAILED;
+    if (rc == -EINTR) {
+        if (id >= 0 && methods[id].mutates)
+            out_warn(&c->out, "interrupted; the daemon goes on with it, pm list shows how far it is");
+        return EXIT_SIGNAL + interrupt_signal();
+    }
     if (rc != -ECONNRESET && rc != -EPIPE)
         return out_error(&c->out, "%s", e->msg);
     if (!again)
@@ -193,7 +198,9 @@ static int call(struct cli *c, const char *method, json_t *params, const struct 
     int rc, code = 0;
 
     for (int breaks = 0;; breaks++) {
+        c->rpc.wake_fd = interrupt_fd();
         rc = call_once(c, method, params, mutates ? -1 : SESSION_READ_MS, to, &e);
+        progress_clear(c->progress);
         if (rc >= 0)
             break;
         code = after_break(c, rc, method, breaks, &e);

@@ -26,6 +26,15 @@ int check_word(const char *text, struct err *e)
     return 0;
 }
 
+int check_file_word(const char *text, struct err *e)
+{
+    int r = check_word(text, e);
+
+    if (r == 0 && strchr(text, '/'))
+        return err_set(e, -EINVAL, "must not contain \"/\"");
+    return r;
+}
+
 int check_app_name(const char *text, struct err *e)
 {
     int r = check_word(text, e);
@@ -88,9 +97,11 @@ static int check_env(char *const *env, struct err *e)
     return 0;
 }
 
-static int check_field(const struct option_row *o, const struct app_spec *s, struct err *e)
+static int check_fields(const struct option_row *rows, size_t n, const void *base, struct err *e);
+
+static int check_field(const struct option_row *o, const void *base, struct err *e)
 {
-    const void *field = option_field_const(o, s);
+    const void *field = option_field_const(o, base);
     const struct int_list *codes;
     const char *text;
     int r = 0;
@@ -113,6 +124,8 @@ static int check_field(const struct option_row *o, const struct app_spec *s, str
         for (unsigned i = 0; i < codes->n && r == 0; i++)
             r = option_check_int(o, codes->v[i], e);
         break;
+    case STORE_GROUP:
+        return check_fields(o->group->rows, o->group->n, field, e);
     case STORE_NONE:
     case STORE_BOOL:
     case STORE_STRV:
@@ -121,13 +134,10 @@ static int check_field(const struct option_row *o, const struct app_spec *s, str
     return r;
 }
 
-int app_spec_validate(const struct app_spec *s, struct err *e)
+static int check_fields(const struct option_row *rows, size_t n, const void *base, struct err *e)
 {
-    size_t n;
-    const struct option_row *rows = options(&n);
-
     for (size_t i = 0; i < n; i++) {
-        int r = check_field(&rows[i], s, e);
+        int r = check_field(&rows[i], base, e);
 
         if (r < 0) {
             err_wrap(e, "%s", rows[i].name);
@@ -135,4 +145,12 @@ int app_spec_validate(const struct app_spec *s, struct err *e)
         }
     }
     return 0;
+}
+
+int app_spec_validate(const struct app_spec *s, struct err *e)
+{
+    size_t n;
+    const struct option_row *rows = options(&n);
+
+    return check_fields(rows, n, s, e);
 }

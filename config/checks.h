@@ -9,8 +9,9 @@ struct err;
 
 #define APP_NAME_MAX 128 /* bytes: with a suffix it still fits a file name */
 
-int check_app_name(const char *text, struct err *e); /* not empty, short, no control characters, no "/" */
-int check_env_name(const char *text, struct err *e); /* not empty, no "=", no control characters */
-int check_word(const char *text, struct err *e);     /* not empty, no control characters */
+int check_app_name(const char *text, struct err *e);  /* not empty, short, no control characters, no "/" */
+int check_env_name(const char *text, struct err *e);  /* not empty, no "=", no control characters */
+int check_word(const char *text, struct err *e);      /* not empty, no control characters */
+int check_file_word(const char *text, struct err *e); /* the same, and no "/" */
 
 #endif

@@ -37,6 +37,8 @@ static const struct {
     [OPT_WATCH] = {KIND(TREE_BOOL) | KIND(TREE_STRING) | KIND(TREE_LIST),
                    "true, false, a path or a list of paths"},
     [OPT_CRON] = {TEXTS | KIND(TREE_BOOL), "a time of 5 or 6 fields such as \"0 4 * * *\", or 0 for none"},
+    [OPT_COUNT] = {NUMBERS, "a whole number or \"all\""},
+    [OPT_GROUP] = {KIND(TREE_MAP), "a mapping"},
     [OPT_MAP] = {KIND(TREE_MAP), "a mapping"},
     [OPT_ENV] = {KIND(TREE_MAP), "a mapping of variables"},
     [OPT_ANY] = {~0u, "anything"},
@@ -47,10 +49,25 @@ const char *opt_type_expected(enum opt_type type)
     return types[type].expected;
 }
 
+/* "a mapping of lines, bytes, or a whole number" */
+static const char *group_expected(const struct option_group *g, char out[EXPECTED_MAX])
+{
+    const struct option_row *shorthand = option_group_shorthand(g);
+    size_t n = 0;
+
+    for (size_t i = 0; i < g->n && n < EXPECTED_MAX; i++)
+        n += (size_t)snprintf(out + n, EXPECTED_MAX - n, "%s%s", i ? ", " : "a mapping of ", g->rows[i].name);
+    if (shorthand && n < EXPECTED_MAX)
+        snprintf(out + n, EXPECTED_MAX - n, ", or %s", opt_type_expected(shorthand->type));
+    return out;
+}
+
 const char *option_expected(const struct option_row *o, char out[EXPECTED_MAX])
 {
     size_t n = 0;
 
+    if (o->type == OPT_GROUP)
+        return group_expected(o->group, out);
     if (o->type != OPT_ENUM)
         return opt_type_expected(o->type);
     for (const char *const *word = o->words; *word && n < EXPECTED_MAX; word++)
@@ -82,23 +99,30 @@ static int parse_number(const struct option_row *o, const char *text, int64_t *n
         if (ok && *n <= 0) /* counted from the number of CPUs when the app is resolved */
             return *n >= -o->max ? 0 : err_set(e, -EINVAL, "must be at least %lld", (long long)-o->max);
         break;
+    case OPT_COUNT:
+        if (strcmp(text, "all") == 0) {
+            *n = o->max;
+            return 0;
+        }
+        ok = value_int(text, n);
+        break;
     default:
         ok = value_int(text, n);
     }
     return ok ? option_check_int(o, *n, e) : -EDOM;
 }
 
-static int set_number(const struct option_row *o, struct app_spec *s, const char *text, struct err *e)
+static int set_number(const struct option_row *o, void *base, const char *text, struct err *e)
 {
     int64_t n = 0;
     int r = parse_number(o, text, &n, e);
 
     if (r == 0 && o->store == STORE_INT)
-        *(int64_t *)option_field(o, s) = n;
+        *(int64_t *)option_field(o, base) = n;
     return r;
 }
 
-static int set_string(const struct option_row *o, struct app_spec *s, const char *text, struct err *e)
+static int set_string(const struct option_row *o, void *base, const char *text, struct err *e)
 {
     char *copy = xstrdup(text), **field;
     size_t len = strlen(copy);
@@ -113,7 +137,7 @@ static int set_string(const struct option_row *o, struct app_spec *s, const char
     }
     r = option_check_text(o, copy, e);
     if (r == 0 && o->store == STORE_STRING) {
-        field = option_field(o, s);
+        field = option_field(o, base);
         free(*field);
         *field = copy;
         copy = NULL; /* taken */
@@ -122,14 +146,14 @@ static int set_string(const struct option_row *o, struct app_spec *s, const char
     return r;
 }
 
-static int set_words(const struct option_row *o, struct app_spec *s, const char *text, struct err *e)
+static int set_words(const struct option_row *o, void *base, const char *text, struct err *e)
 {
     char **words = value_split(text);
 
     if (!words)
         return err_set(e, -EINVAL, "a quote or backslash is left open");
-    strv_free(*(char ***)option_field(o, s));
-    *(char ***)option_field(o, s) = words;
+    strv_free(*(char ***)option_field(o, base));
+    *(char ***)option_field(o, base) = words;
     return 0;
 }
 
@@ -139,10 +163,10 @@ static void push_code(struct int_list *list, int code)
     list->v[list->n++] = code;
 }
 
-static int set_exit_codes(const struct option_row *o, struct app_spec *s, const char *text, struct err *e)
+static int set_exit_codes(const struct option_row *o, void *base, const char *text, struct err *e)
 {
     _cleanup_free_ char *copy = xstrdup(text);
-    struct int_list codes = {0}, *field = option_field(o, s);
+    struct int_list codes = {0}, *field = option_field(o, base);
     char *rest = copy, *word;
     int64_t n = 0;
     int r = 0;
@@ -164,10 +188,10 @@ static int set_exit_codes(const struct option_row *o, struct app_spec *s, const 
     return r;
 }
 
-static int set_filter(const struct option_row *o, struct app_spec *s, const char *text)
+static int set_filter(const struct option_row *o, void *base, const char *text)
 {
     _cleanup_free_ char *copy = xstrdup(text);
-    char **items = NULL, *rest = copy, *item, ***field = option_field(o, s);
+    char **items = NULL, *rest = copy, *item, ***field = option_field(o, base);
 
     if (strcasecmp(text, "true") == 0) {
         strv_push(&items, xstrdup("")); /* contained in every name */
@@ -200,42 +224,49 @@ static int check_cron(const char *text)
 }
 
 /* 0, -EINVAL with a message, or -EDOM without one when the text is not of the type. */
-static int set_text(const struct option_row *o, struct app_spec *s, const char *text, struct err *e)
+static int set_text(const struct option_row *o, void *base, const char *text, struct err *e)
 {
+    const struct option_row *shorthand;
+
     switch (o->type) {
     case OPT_STRING:
     case OPT_ENUM:
     case OPT_PATH:
     case OPT_LOG_PATH:
     case OPT_USER:
-        return set_string(o, s, text, e);
+        return set_string(o, base, text, e);
     case OPT_INT:
     case OPT_DURATION:
     case OPT_SIZE:
     case OPT_SIGNAL:
     case OPT_INSTANCES:
     case OPT_PORT:
-        return set_number(o, s, text, e);
+    case OPT_COUNT:
+        return set_number(o, base, text, e);
     case OPT_BOOL:
         if (strcasecmp(text, "true") != 0 && strcasecmp(text, "false") != 0)
             return -EDOM;
         if (o->store == STORE_BOOL)
-            *(bool *)option_field(o, s) = strcasecmp(text, "true") == 0;
-        if (o->given_offset)
-            *(bool *)((char *)s + o->given_offset) = true;
+            *(bool *)option_field(o, base) = strcasecmp(text, "true") == 0;
+        option_mark_given(o, base);
         return 0;
     case OPT_WORDS:
-        return set_words(o, s, text, e);
+        return set_words(o, base, text, e);
     case OPT_EXIT_CODES:
-        return set_exit_codes(o, s, text, e);
+        return set_exit_codes(o, base, text, e);
     case OPT_FILTER:
-        return set_filter(o, s, text);
+        return set_filter(o, base, text);
     case OPT_CRON:
-        return check_cron(text);
+        return check_cron(text) == 0 ? set_string(o, base, text, e) : -EDOM;
     case OPT_WATCH:
         return *text ? 0 : err_set(e, -EINVAL, "must not be empty");
     case OPT_ANY:
         return 0;
+    case OPT_GROUP:
+        shorthand = option_group_shorthand(o->group);
+        if (shorthand)
+            option_mark_given(o, base);
+        return shorthand ? set_text(shorthand, option_field(o, base), text, e) : -EDOM;
     case OPT_MAP:
     case OPT_ENV:
     case OPT_TYPE_COUNT:
@@ -244,10 +275,10 @@ static int set_text(const struct option_row *o, struct app_spec *s, const char *
     return -EDOM;
 }
 
-int option_set_text(const struct option_row *o, struct app_spec *s, const char *text, struct err *e)
+int option_set_text(const struct option_row *o, void *base, const char *text, struct err *e)
 {
     char quoted[QUOTE_MAX], expected[EXPECTED_MAX];
-    int r = set_text(o, s, text, e);
+    int r = set_text(o, base, text, e);
 
     if (r != -EDOM)
         return r;
@@ -264,20 +295,20 @@ static void wrong_kind(const struct option_row *o, const char *key, const struct
                tree_describe(found, scratch));
 }
 
-static bool read_word_list(const struct option_row *o, struct app_spec *s, const struct tree_node *list,
-                           struct diag *d)
+static bool read_word_list(const struct option_row *o, void *base, const struct tree_node *list,
+                           const char *key, struct diag *d)
 {
     char **words = xcalloc(list->count + 1, sizeof(char *));
     size_t n = 0;
 
     for (const struct tree_node *item = list->first; item; item = item->next) {
         if (!tree_is_scalar(item) || item->kind == TREE_NULL) {
-            wrong_kind(o, list->key, item, d);
+            wrong_kind(o, key, item, d);
             strv_free(words);
             return false;
         }
         if (!*item->text && o->type != OPT_WORDS) {
-            diag_error(d, item->line, item->col, "%s: must not hold an empty text", list->key);
+            diag_error(d, item->line, item->col, "%s: must not hold an empty text", key);
             strv_free(words);
             return false;
         }
@@ -287,30 +318,30 @@ static bool read_word_list(const struct option_row *o, struct app_spec *s, const
         strv_free(words);
         return true;
     }
-    strv_free(*(char ***)option_field(o, s));
-    *(char ***)option_field(o, s) = words;
+    strv_free(*(char ***)option_field(o, base));
+    *(char ***)option_field(o, base) = words;
     return true;
 }
 
-static bool read_code_list(const struct option_row *o, struct app_spec *s, const struct tree_node *list,
-                           struct diag *d)
+static bool read_code_list(const struct option_row *o, void *base, const struct tree_node *list,
+                           const char *key, struct diag *d)
 {
-    struct int_list *field = option_field(o, s);
+    struct int_list *field = option_field(o, base);
     struct err e;
     int64_t code;
 
     if (list->count > 256) {
-        diag_error(d, list->line, list->col, "%s: more than 256 exit codes", list->key);
+        diag_error(d, list->line, list->col, "%s: more than 256 exit codes", key);
         return false;
     }
     for (const struct tree_node *item = list->first; item; item = item->next) {
         /* PM2's users write them in quotes too. */
         if (!(KIND(item->kind) & NUMBERS) || !value_int(item->text, &code)) {
-            wrong_kind(o, list->key, item, d);
+            wrong_kind(o, key, item, d);
             return false;
         }
         if (option_check_int(o, code, &e) < 0) {
-            diag_error(d, item->line, item->col, "%s: %s", list->key, e.msg);
+            diag_error(d, item->line, item->col, "%s: %s", key, e.msg);
             return false;
         }
         push_code(field, (int)code);
@@ -319,32 +350,93 @@ static bool read_code_list(const struct option_row *o, struct app_spec *s, const
 }
 
 /* `autorestart: ${AUTO}` is a text to the reader of the file, but what it becomes may be more. */
-static bool takes(enum opt_type type, const struct tree_node *value)
+static bool takes(const struct option_row *o, const struct tree_node *value)
 {
-    unsigned kinds = types[type].kinds;
+    const struct option_row *shorthand = o->type == OPT_GROUP ? option_group_shorthand(o->group) : NULL;
+    unsigned kinds = types[o->type].kinds;
 
     return (kinds & KIND(value->kind)) ||
-           (value->substituted && (kinds & KIND(yaml_scalar_kind(value->text))));
+           (value->substituted && (kinds & KIND(yaml_scalar_kind(value->text)))) ||
+           (shorthand && takes(shorthand, value));
 }
 
-bool option_read(const struct option_row *o, struct app_spec *s, const struct tree_node *value,
-                 struct diag *d)
+static bool read_value(const struct option_row *o, void *base, const struct tree_node *value, const char *key,
+                       struct diag *d);
+
+/* What the map already has for the same row, under this or another name of it. */
+static const struct tree_node *given_before(const struct option_group *g, const struct tree_node *map,
+                                            const struct tree_node *value)
+{
+    const struct option_row *o = option_group_find(g, value->key);
+
+    for (const struct tree_node *other = map->first; other != value; other = other->next)
+        if (option_group_find(g, other->key) == o)
+            return other;
+    return NULL;
+}
+
+static bool read_group_key(const struct option_group *g, void *fields, const struct tree_node *map,
+                           const struct tree_node *value, const char *key, struct diag *d)
+{
+    const struct option_row *o = option_group_find(g, value->key);
+    const struct tree_node *before = o ? given_before(g, map, value) : NULL;
+    const char *near = o ? NULL : option_group_suggest(g, value->key);
+    _cleanup_free_ char *full = xasprintf("%s.%s", key, value->key);
+    char quoted[QUOTE_MAX], where[IN_LINE_MAX];
+
+    if (before) {
+        diag_error(d, value->key_line, value->key_col, "%s: was given%s already, as %s", full,
+                   diag_in_line(d, before->key_line, where), before->key);
+        return false;
+    }
+    if (o)
+        return read_value(o, fields, value, full, d);
+    diag_error(d, value->key_line, value->key_col, "%s: unknown key %s%s%s%s", key,
+               diag_quote(quoted, value->key), near ? ", did you mean \"" : "", near ? near : "",
+               near ? "\"?" : "");
+    return false;
+}
+
+/* All of its keys are read, so that all mistakes are told. */
+static bool read_group(const struct option_row *o, void *base, const struct tree_node *map, const char *key,
+                       struct diag *d)
+{
+    void *fields = option_field(o, base);
+    bool ok = true;
+
+    option_mark_given(o, base);
+    for (const struct tree_node *value = map->first; value; value = value->next)
+        ok = read_group_key(o->group, fields, map, value, key, d) && ok;
+    return ok;
+}
+
+/* `key`: as the file names it, with the keys around it before it. */
+static bool read_value(const struct option_row *o, void *base, const struct tree_node *value, const char *key,
+                       struct diag *d)
 {
     struct err e = {0};
     int r;
 
-    if (!takes(o->type, value)) {
-        wrong_kind(o, value->key, value, d);
+    if (!takes(o, value)) {
+        wrong_kind(o, key, value, d);
         return false;
     }
     if (o->type == OPT_ENV || o->type == OPT_MAP || o->type == OPT_ANY)
         return true;
+    if (o->type == OPT_GROUP && value->kind == TREE_MAP)
+        return read_group(o, base, value, key, d);
     if (value->kind == TREE_LIST)
-        return o->type == OPT_EXIT_CODES ? read_code_list(o, s, value, d) : read_word_list(o, s, value, d);
-    r = set_text(o, s, value->text, &e);
+        return o->type == OPT_EXIT_CODES ? read_code_list(o, base, value, key, d)
+                                         : read_word_list(o, base, value, key, d);
+    r = set_text(o, base, value->text, &e);
     if (r == -EDOM || (r < 0 && o->type == OPT_ENUM))
-        wrong_kind(o, value->key, value, d);
+        wrong_kind(o, key, value, d);
     else if (r < 0)
-        diag_error(d, value->line, value->col, "%s: %s", value->key, e.msg);
+        diag_error(d, value->line, value->col, "%s: %s", key, e.msg);
     return r == 0;
+}
+
+bool option_read(const struct option_row *o, void *base, const struct tree_node *value, struct diag *d)
+{
+    return read_value(o, base, value, value->key, d);
 }

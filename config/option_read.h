@@ -8,10 +8,9 @@
 #include "config/tree.h"
 
 /*
- * Checks the value and stores it (STORE_NONE and STORE_ENV: only checks its type; the caller stores it).
- * False after an error in `d`, which names the key as it stands in the file.
+ * Checks the value and stores it in `base`, the struct app_spec (STORE_NONE and STORE_ENV: only checks its
+ * type; the caller stores it). False after an error in `d`, which names the key as it stands in the file.
  */
-bool option_read(const struct option_row *o, struct app_spec *s, const struct tree_node *value,
-                 struct diag *d);
+bool option_read(const struct option_row *o, void *base, const struct tree_node *value, struct diag *d);
 
 #endif

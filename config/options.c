@@ -22,6 +22,81 @@
 
 static const char *const exec_modes[] = {"fork", "cluster", NULL};
 static const char *const log_types[] = {"json", NULL};
+static const char *const log_policies[] = {"block", "drop", NULL};
+static const char *const compressions[] = {"none", "gzip", "zstd", NULL};
+
+#define GROUP(g, member) .type = OPT_GROUP, .store = STORE_GROUP, .offset = FIELD(member), .group = &(g)
+
+/* Rows of groups: offsets within the group's struct. */
+#define IN(s, member)           .offset = offsetof(struct s, member)
+#define IN_STR(t, s, member)    .type = (t), .store = STORE_STRING, IN(s, member)
+#define IN_NUMBER(t, s, member) .type = (t), .store = STORE_INT, IN(s, member)
+#define SIZE_MAX_BYTES          ((int64_t)1 << 50)
+
+static const struct option_row log_rotate_rows[] = {
+    {.name = "max_size",
+     IN_NUMBER(OPT_SIZE, log_rotate_options, max_size),
+     .unit = "bytes",
+     .max = SIZE_MAX_BYTES,
+     .def = 10 << 20,
+     .help = "Rotate a file that has grown to this size; 0 does not look at the size."},
+    {.name = "interval",
+     IN_STR(OPT_CRON, log_rotate_options, interval),
+     .help = "Rotate at these times, whatever the size."},
+    {.name = "max_age",
+     IN_NUMBER(OPT_DURATION, log_rotate_options, max_age),
+     .unit = "ms",
+     .max = 100 * YEAR_MS,
+     .help = "Delete rotated files that are older; 0 keeps them."},
+    {.name = "retain",
+     IN_NUMBER(OPT_COUNT, log_rotate_options, retain),
+     .max = LOG_RETAIN_ALL,
+     .def = 30,
+     .help = "Number of rotated files that are kept of each file."},
+    {.name = "compress",
+     IN_STR(OPT_ENUM, log_rotate_options, compress),
+     .words = compressions,
+     .def_text = "none",
+     .required = true,
+     .help = "How rotated files are compressed."},
+    {.name = "date_format",
+     IN_STR(OPT_STRING, log_rotate_options, date_format),
+     .def_text = "YYYY-MM-DD_HH-mm-ss",
+     .required = true,
+     .check = check_file_word,
+     .help = "The time in the names of rotated files."},
+};
+
+static const struct option_row log_retention_rows[] = {
+    {.name = "max_bytes",
+     IN_NUMBER(OPT_SIZE, log_retention_options, max_bytes),
+     .unit = "bytes",
+     .max = SIZE_MAX_BYTES,
+     .help = "Bytes of lines that are kept of the app in the database, the oldest go first; 0 is no limit."},
+    {.name = "max_age",
+     IN_NUMBER(OPT_DURATION, log_retention_options, max_age),
+     .unit = "ms",
+     .max = 100 * YEAR_MS,
+     .help = "Lines in the database that are older are deleted; 0 is no limit."},
+};
+
+static const struct option_row log_rate_limit_rows[] = {
+    {.name = "lines",
+     IN_NUMBER(OPT_INT, log_rate_limit_options, lines),
+     .max = 1000000000,
+     .help = "Lines a second that a process may write on average; 0 is no limit."},
+    {.name = "bytes",
+     IN_NUMBER(OPT_SIZE, log_rate_limit_options, bytes),
+     .unit = "bytes",
+     .max = SIZE_MAX_BYTES,
+     .help = "Bytes a second that a process may write on average; 0 is no limit."},
+};
+
+static const struct option_group log_rotate_group = {log_rotate_rows, ARRAY_LEN(log_rotate_rows), "max_size"};
+static const struct option_group log_retention_group = {log_retention_rows, ARRAY_LEN(log_retention_rows),
+                                                        "max_bytes"};
+static const struct option_group log_rate_limit_group = {log_rate_limit_rows, ARRAY_LEN(log_rate_limit_rows),
+                                                         "lines"};
 
 static const struct option_row rows[] = {
     {.name = "name",
@@ -228,6 +303,32 @@ static const struct option_row rows[] = {
      .words = log_types,
      .needs = NEEDS_NOTHING,
      .help = "json: each line in the files is one JSON object."},
+    {.name = "log_rotate",
+     GROUP(log_rotate_group, log_rotate),
+     .given_offset = FIELD(log_rotate.given),
+     .needs = NEEDS_NOTHING,
+     .help = "Rotation of the log files; a plain size is max_size."},
+    {.name = "log_retention",
+     GROUP(log_retention_group, log_retention),
+     .needs = NEEDS_NOTHING,
+     .help = "What is kept of the lines in the database; a plain size is max_bytes."},
+    {.name = "log_policy",
+     STR(OPT_ENUM, log_policy),
+     .words = log_policies,
+     .def_text = "block",
+     .required = true,
+     .needs = NEEDS_NOTHING,
+     .help = "When lines come faster than they can be stored: let the app wait, or drop lines at once."},
+    {.name = "log_block_timeout",
+     MS(log_block_timeout),
+     .min = 1,
+     .def = 5000,
+     .needs = NEEDS_NOTHING,
+     .help = "Time that an app waits for its log before lines are dropped after all."},
+    {.name = "log_rate_limit",
+     GROUP(log_rate_limit_group, log_rate_limit),
+     .needs = NEEDS_NOTHING,
+     .help = "Lines beyond this rate are dropped and counted; a plain number is lines."},
     {.name = "pid_file",
      .aliases = {"pid"},
      STR(OPT_PATH, pid_file),
@@ -258,6 +359,9 @@ static const struct option_row rows[] = {
      .needs = NEEDS_RESTART,
      .help = "Group to run as, name or number; by default the user's own."},
 };
+
+/* The table as a whole is a group that has no key around it. */
+static const struct option_group top = {rows, ARRAY_LEN(rows), NULL};
 
 #define NODE_ONLY  "it is about tracing inside Node, which is not done here"
 #define HOSTED     "it is about PM2's hosted dashboard"
@@ -323,24 +427,39 @@ bool option_key_matches(const char *name, const char *key)
     return strcmp(name, key) == 0 || camel_matches(name, key);
 }
 
-const struct option_row *option_find(const char *key)
+const struct option_row *option_group_find(const struct option_group *g, const char *key)
 {
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        if (option_key_matches(rows[i].name, key))
-            return &rows[i];
-        for (const char *const *alias = rows[i].aliases; *alias; alias++)
+    for (size_t i = 0; i < g->n; i++) {
+        if (option_key_matches(g->rows[i].name, key))
+            return &g->rows[i];
+        for (const char *const *alias = g->rows[i].aliases; *alias; alias++)
             if (option_key_matches(*alias, key))
-                return &rows[i];
+                return &g->rows[i];
     }
     return NULL;
 }
 
+const struct option_row *option_group_by_name(const struct option_group *g, const char *name)
+{
+    for (size_t i = 0; i < g->n; i++)
+        if (strcmp(g->rows[i].name, name) == 0)
+            return &g->rows[i];
+    return NULL;
+}
+
+const struct option_row *option_group_shorthand(const struct option_group *g)
+{
+    return g->shorthand ? option_group_by_name(g, g->shorthand) : NULL;
+}
+
+const struct option_row *option_find(const char *key)
+{
+    return option_group_find(&top, key);
+}
+
 const struct option_row *option_by_name(const char *name)
 {
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        if (strcmp(rows[i].name, name) == 0)
-            return &rows[i];
-    return NULL;
+    return option_group_by_name(&top, name);
 }
 
 const struct foreign_key *foreign_key_find(const char *key)
@@ -352,26 +471,45 @@ const struct foreign_key *foreign_key_find(const char *key)
     return NULL;
 }
 
+static void offer_rows(struct suggestion *s, const struct option_group *g)
+{
+    for (size_t i = 0; i < g->n; i++) {
+        suggestion_offer(s, g->rows[i].name);
+        for (const char *const *alias = g->rows[i].aliases; *alias; alias++)
+            suggestion_offer(s, *alias);
+    }
+}
+
+const char *option_group_suggest(const struct option_group *g, const char *key)
+{
+    struct suggestion s = suggestion_start(key);
+
+    offer_rows(&s, g);
+    return s.best;
+}
+
 const char *option_suggest(const char *key)
 {
     struct suggestion s = suggestion_start(key);
 
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        suggestion_offer(&s, rows[i].name);
-        for (const char *const *alias = rows[i].aliases; *alias; alias++)
-            suggestion_offer(&s, *alias);
-    }
+    offer_rows(&s, &top);
     for (size_t i = 0; i < ARRAY_LEN(foreign); i++)
         suggestion_offer(&s, foreign[i].name);
     return s.best;
 }
 
-void *option_field(const struct option_row *o, struct app_spec *s)
+void *option_field(const struct option_row *o, void *base)
 {
-    return (char *)s + o->offset;
+    return (char *)base + o->offset;
 }
 
-const void *option_field_const(const struct option_row *o, const struct app_spec *s)
+const void *option_field_const(const struct option_row *o, const void *base)
 {
-    return (const char *)s + o->offset;
+    return (const char *)base + o->offset;
+}
+
+void option_mark_given(const struct option_row *o, void *base)
+{
+    if (o->given_offset)
+        *(bool *)((char *)base + o->given_offset) = true;
 }

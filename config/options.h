@@ -33,13 +33,24 @@ enum opt_type {
     OPT_FILTER, /* true for everything, or texts */
     OPT_WATCH,  /* a boolean, a path or paths */
     OPT_CRON,
-    OPT_MAP, /* a mapping that is not looked into */
-    OPT_ANY, /* not looked at */
+    OPT_COUNT, /* a number, or "all" for the most that is possible */
+    OPT_GROUP, /* a mapping with rows of its own, see struct option_group */
+    OPT_MAP,   /* a mapping that is not looked into */
+    OPT_ANY,   /* not looked at */
     OPT_TYPE_COUNT
 };
 
 /* How a value lies in struct app_spec. */
-enum opt_store { STORE_NONE, STORE_STRING, STORE_INT, STORE_BOOL, STORE_STRV, STORE_ENV, STORE_INT_LIST };
+enum opt_store {
+    STORE_NONE,
+    STORE_STRING,
+    STORE_INT,
+    STORE_BOOL,
+    STORE_STRV,
+    STORE_ENV,
+    STORE_INT_LIST,
+    STORE_GROUP /* a struct of its own inside the outer one */
+};
 
 /* What a changed value needs before a running app has it. */
 enum opt_needs {
@@ -50,18 +61,32 @@ enum opt_needs {
 
 #define OPT_ALIASES_MAX 4
 
+struct option_row;
+
+/*
+ * The keys inside a key whose value is a mapping. Offsets of these rows are relative to the group's own
+ * struct, so that several keys can share a group. A row of a group may be a group again.
+ */
+struct option_group {
+    const struct option_row *rows;
+    size_t n;
+    const char
+        *shorthand; /* row that a plain value in place of the mapping sets; NULL = none may stand there */
+};
+
 struct option_row {
     const char *name; /* canonical: in jlist, on the wire, in the database */
     const char *aliases[OPT_ALIASES_MAX + 1];
     enum opt_type type;
-    enum opt_store store;     /* STORE_NONE: only files have it (it acts through another field) */
-    size_t offset;            /* into struct app_spec, unless STORE_NONE */
-    size_t given_offset;      /* of a bool that says "set in the config"; 0 = there is none */
-    int64_t min, max;         /* numbers, in base units */
-    int64_t def;              /* numbers and booleans */
-    const char *def_text;     /* strings; NULL = unset */
-    const char *unit;         /* of the base value, for documentation; NULL = none */
-    const char *const *words; /* OPT_ENUM */
+    enum opt_store store;             /* STORE_NONE: only files have it (it acts through another field) */
+    size_t offset;                    /* into struct app_spec or that of the group, unless STORE_NONE */
+    size_t given_offset;              /* of a bool that says "set in the config"; 0 = there is none */
+    int64_t min, max;                 /* numbers, in base units */
+    int64_t def;                      /* numbers and booleans */
+    const char *def_text;             /* strings; NULL = unset */
+    const char *unit;                 /* of the base value, for documentation; NULL = none */
+    const char *const *words;         /* OPT_ENUM */
+    const struct option_group *group; /* OPT_GROUP */
     /* Strings: what must hold beside type and length; NULL = nothing more. */
     int (*check)(const char *text, struct err *e);
     enum opt_needs needs;
@@ -95,9 +120,20 @@ bool option_key_matches(const char *name, const char *key);
 /* The known key nearest to a mistyped one, or NULL when none is near. */
 const char *option_suggest(const char *key);
 
-/* The store's value of one row. */
-void *option_field(const struct option_row *o, struct app_spec *s);
-const void *option_field_const(const struct option_row *o, const struct app_spec *s);
+/* The same three inside a group. */
+const struct option_row *option_group_find(const struct option_group *g, const char *key);
+const struct option_row *option_group_by_name(const struct option_group *g, const char *name);
+const char *option_group_suggest(const struct option_group *g, const char *key);
+
+/* The row that a plain value sets, or NULL. */
+const struct option_row *option_group_shorthand(const struct option_group *g);
+
+/* The store's value of one row; `base` is the struct app_spec, for a row of a group the group's struct. */
+void *option_field(const struct option_row *o, void *base);
+const void *option_field_const(const struct option_row *o, const void *base);
+
+/* Notes that the key was set, where the row has a place for that. */
+void option_mark_given(const struct option_row *o, void *base);
 
 /* Checks one string or number against its row. 0, or -EINVAL with "<what is wrong>" as the message. */
 int option_check_text(const struct option_row *o, const char *text, struct err *e);
@@ -110,10 +146,10 @@ int app_spec_validate(const struct app_spec *s, struct err *e);
  * Sets one key from text, as a command-line flag gives it ("10s", "max", "true"). 0, or -EINVAL with a
  * message that does not name the key.
  */
-int option_set_text(const struct option_row *o, struct app_spec *s, const char *text, struct err *e);
+int option_set_text(const struct option_row *o, void *base, const char *text, struct err *e);
 
 /* "a duration such as ...", for enums their words: completes "expected ...". */
-#define EXPECTED_MAX 128
+#define EXPECTED_MAX 256
 const char *option_expected(const struct option_row *o, char out[EXPECTED_MAX]);
 const char *opt_type_expected(enum opt_type type);
 

@@ -12,14 +12,14 @@
 #include "config/options.h"
 #include "config/text_json.h"
 
-static bool *given_flag(const struct option_row *o, struct app_spec *s)
+static bool is_given(const struct option_row *o, const void *base)
 {
-    return o->given_offset ? (bool *)((char *)s + o->given_offset) : NULL;
+    return o->given_offset && *(const bool *)((const char *)base + o->given_offset);
 }
 
-static void set_default(const struct option_row *o, struct app_spec *s)
+static void set_default(const struct option_row *o, void *base)
 {
-    void *field = option_field(o, s);
+    void *field = option_field(o, base);
 
     switch (o->store) {
     case STORE_STRING:
@@ -34,6 +34,10 @@ static void set_default(const struct option_row *o, struct app_spec *s)
     case STORE_STRV:
     case STORE_ENV:
         *(char ***)field = strv_dup(NULL);
+        break;
+    case STORE_GROUP:
+        for (size_t i = 0; i < o->group->n; i++)
+            set_default(&o->group->rows[i], field);
         break;
     case STORE_NONE:
     case STORE_INT_LIST: /* empty, as calloc left it */
@@ -52,9 +56,9 @@ struct app_spec *app_spec_new(void)
     return s;
 }
 
-static void free_field(const struct option_row *o, struct app_spec *s)
+static void free_field(const struct option_row *o, void *base)
 {
-    void *field = option_field(o, s);
+    void *field = option_field(o, base);
 
     switch (o->store) {
     case STORE_STRING:
@@ -66,6 +70,10 @@ static void free_field(const struct option_row *o, struct app_spec *s)
         break;
     case STORE_INT_LIST:
         free(((struct int_list *)field)->v);
+        break;
+    case STORE_GROUP:
+        for (size_t i = 0; i < o->group->n; i++)
+            free_field(&o->group->rows[i], field);
         break;
     case STORE_NONE:
     case STORE_INT:
@@ -86,9 +94,10 @@ void app_spec_free(struct app_spec *s)
     free(s);
 }
 
-static void dup_field(const struct option_row *o, struct app_spec *s)
+/* The struct is a copy already; what its pointers lead to becomes one. */
+static void dup_field(const struct option_row *o, void *base)
 {
-    void *field = option_field(o, s);
+    void *field = option_field(o, base);
     struct int_list *list;
     int *copy;
 
@@ -106,6 +115,10 @@ static void dup_field(const struct option_row *o, struct app_spec *s)
         if (copy)
             memcpy(copy, list->v, list->n * sizeof(int));
         list->v = copy;
+        break;
+    case STORE_GROUP:
+        for (size_t i = 0; i < o->group->n; i++)
+            dup_field(&o->group->rows[i], field);
         break;
     case STORE_NONE:
     case STORE_INT:
@@ -140,58 +153,95 @@ static json_t *strv_to_json(char *const *v)
     return list;
 }
 
-/* NULL when the field has its default. */
-static json_t *field_to_json(const struct option_row *o, const struct app_spec *s)
+static bool is_default(const struct option_row *o, const void *base)
 {
-    const void *field = option_field_const(o, s);
-    const bool *given = given_flag(o, (struct app_spec *)s);
-    const struct int_list *codes;
+    const void *field = option_field_const(o, base);
+
+    switch (o->store) {
+    case STORE_STRING:
+        return same_text(*(char *const *)field, o->def_text);
+    case STORE_INT:
+        return *(const int64_t *)field == o->def;
+    case STORE_BOOL:
+        return *(const bool *)field == (o->def != 0) && !is_given(o, base);
+    case STORE_STRV:
+        return strv_len(*(char *const *const *)field) == 0;
+    case STORE_INT_LIST:
+        return ((const struct int_list *)field)->n == 0;
+    case STORE_GROUP:
+        if (is_given(o, base))
+            return false;
+        for (size_t i = 0; i < o->group->n; i++)
+            if (!is_default(&o->group->rows[i], field))
+                return false;
+        return true;
+    case STORE_ENV: /* always told */
+    case STORE_NONE:
+        break;
+    }
+    return false;
+}
+
+static json_t *ints_to_json(const struct int_list *l)
+{
+    json_t *list = json_array();
+
+    for (unsigned i = 0; i < l->n; i++)
+        json_array_append_new(list, json_integer(l->v[i]));
+    return list;
+}
+
+static json_t *rows_to_json(const struct option_row *rows, size_t n, const void *base);
+
+/* NULL for a key that only files have. */
+static json_t *value_to_json(const struct option_row *o, const void *base)
+{
+    const void *field = option_field_const(o, base);
     const char *text;
-    json_t *list;
 
     switch (o->store) {
     case STORE_STRING:
         text = *(char *const *)field;
-        if (same_text(text, o->def_text))
-            return NULL;
         return text ? text_to_json(text) : json_null();
     case STORE_INT:
-        return *(const int64_t *)field == o->def ? NULL : json_integer(*(const int64_t *)field);
+        return json_integer(*(const int64_t *)field);
     case STORE_BOOL:
-        if (*(const bool *)field == (o->def != 0) && !(given && *given))
-            return NULL;
         return json_boolean(*(const bool *)field);
     case STORE_STRV:
-        return strv_len(*(char *const *const *)field) ? strv_to_json(*(char *const *const *)field) : NULL;
+        return strv_to_json(*(char *const *const *)field);
     case STORE_ENV:
         return env_to_json(*(char *const *const *)field);
     case STORE_INT_LIST:
-        codes = field;
-        if (!codes->n)
-            return NULL;
-        list = json_array();
-        for (unsigned i = 0; i < codes->n; i++)
-            json_array_append_new(list, json_integer(codes->v[i]));
-        return list;
+        return ints_to_json(field);
+    case STORE_GROUP:
+        return rows_to_json(o->group->rows, o->group->n, field);
     case STORE_NONE:
         break;
     }
     return NULL;
 }
 
-json_t *app_spec_to_json(const struct app_spec *s)
+/* The keys that differ from their defaults. */
+static json_t *rows_to_json(const struct option_row *rows, size_t n, const void *base)
 {
-    size_t n;
-    const struct option_row *rows = options(&n);
     json_t *object = json_object();
 
     for (size_t i = 0; i < n; i++) {
-        json_t *value = rows[i].local ? NULL : field_to_json(&rows[i], s);
+        bool skip = rows[i].local || is_default(&rows[i], base);
+        json_t *value = skip ? NULL : value_to_json(&rows[i], base);
 
         if (value)
             json_object_set_new(object, rows[i].name, value);
     }
     return object;
+}
+
+json_t *app_spec_to_json(const struct app_spec *s)
+{
+    size_t n;
+    const struct option_row *rows = options(&n);
+
+    return rows_to_json(rows, n, s);
 }
 
 static int strv_from_json(const json_t *value, char ***out, struct err *e)
@@ -260,9 +310,11 @@ static int ints_from_json(const json_t *value, struct int_list *out, struct err 
     return 0;
 }
 
-static int field_from_json(const struct option_row *o, struct app_spec *s, const json_t *value, struct err *e)
+static int rows_from_json(const struct option_group *g, void *base, const json_t *j, struct err *e);
+
+static int field_from_json(const struct option_row *o, void *base, const json_t *value, struct err *e)
 {
-    void *field = option_field(o, s);
+    void *field = option_field(o, base);
     char *text;
 
     switch (o->store) {
@@ -282,8 +334,7 @@ static int field_from_json(const struct option_row *o, struct app_spec *s, const
         if (!json_is_boolean(value))
             return err_set(e, -EINVAL, "expected true or false");
         *(bool *)field = json_is_true(value);
-        if (o->given_offset)
-            *given_flag(o, s) = true;
+        option_mark_given(o, base);
         return 0;
     case STORE_STRV:
         return strv_from_json(value, field, e);
@@ -291,13 +342,22 @@ static int field_from_json(const struct option_row *o, struct app_spec *s, const
         return env_from_json(value, field, e);
     case STORE_INT_LIST:
         return ints_from_json(value, field, e);
+    case STORE_GROUP:
+        if (!json_is_object(value))
+            return err_set(e, -EINVAL, "expected an object");
+        /* As a whole: what it does not name has its default, also over a known app. */
+        free_field(o, base);
+        set_default(o, base);
+        option_mark_given(o, base);
+        return rows_from_json(o->group, field, value, e);
     case STORE_NONE:
         break;
     }
     return err_set(e, -EINVAL, "this key is for config files only");
 }
 
-static int fields_from_json(struct app_spec *s, const json_t *j, struct err *e)
+/* `g` is NULL for the keys of the app itself. */
+static int rows_from_json(const struct option_group *g, void *base, const json_t *j, struct err *e)
 {
     const struct option_row *o;
     const char *key;
@@ -305,16 +365,26 @@ static int fields_from_json(struct app_spec *s, const json_t *j, struct err *e)
     int r;
 
     json_object_foreach ((json_t *)j, key, value) {
-        o = option_by_name(key);
+        o = g ? option_group_by_name(g, key) : option_by_name(key);
         if (!o)
             return err_set(e, -EINVAL, "unknown key \"%.100s\"", key);
         if (o->local)
             r = err_set(e, -EINVAL, "this key is for config files only");
         else
-            r = field_from_json(o, s, value, e);
+            r = field_from_json(o, base, value, e);
         if (r < 0)
             return err_wrap(e, "%s", o->name), r;
     }
+    return 0;
+}
+
+/* Puts the keys of the object over the spec, and checks it as a whole. */
+static int fields_from_json(struct app_spec *s, const json_t *j, struct err *e)
+{
+    int r = rows_from_json(NULL, s, j, e);
+
+    if (r < 0)
+        return r;
     /* Which program runs the script was chosen before an app is sent; no word about it means the script
      * itself. */
     if (!s->interpreter)
@@ -336,4 +406,20 @@ struct app_spec *app_spec_from_json(const json_t *j, struct err *e)
         return NULL;
     }
     return s;
+}
+
+struct app_spec *app_spec_with_json(const struct app_spec *base, const json_t *set, struct err *e)
+{
+    struct app_spec *s = app_spec_dup(base);
+
+    if (fields_from_json(s, set, e) < 0) {
+        app_spec_free(s);
+        return NULL;
+    }
+    return s;
+}
+
+json_t *app_spec_key_to_json(const struct app_spec *s, const struct option_row *o)
+{
+    return value_to_json(o, s);
 }

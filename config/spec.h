@@ -17,6 +17,30 @@ struct int_list {
     unsigned n;
 };
 
+/* How the flat files of an app are rotated. */
+struct log_rotate_options {
+    int64_t max_size;  /* bytes; 0 = not by size */
+    char *interval;    /* cron fields; NULL or "0" = not by time */
+    int64_t max_age;   /* ms; 0 = rotated files are kept */
+    int64_t retain;    /* rotated files that are kept; LOG_RETAIN_ALL = all */
+    char *compress;    /* "none", "gzip" or "zstd" */
+    char *date_format; /* never NULL */
+    bool given;        /* the app has a policy of its own; else the daemon's default is meant */
+};
+
+#define LOG_RETAIN_ALL 1000000000
+
+/* Which rows of an app are kept in the log database. */
+struct log_retention_options {
+    int64_t max_bytes; /* of lines; 0 = no limit */
+    int64_t max_age;   /* ms; 0 = no limit */
+};
+
+/* What a process may write in a second, on average. */
+struct log_rate_limit_options {
+    int64_t lines, bytes; /* 0 = no limit */
+};
+
 /* Defaults (PM2's): see options.c. Strings are on the heap and may be NULL where "unset" has a meaning. */
 struct app_spec {
     char *name;
@@ -55,6 +79,11 @@ struct app_spec {
     bool time;
     char *log_date_format; /* NULL = none; `time` sets YYYY-MM-DDTHH:mm:ss */
     char *log_type;        /* NULL or "json" */
+    struct log_rotate_options log_rotate;
+    struct log_retention_options log_retention;
+    char *log_policy;          /* "block" or "drop" */
+    int64_t log_block_timeout; /* ms */
+    struct log_rate_limit_options log_rate_limit;
     char *pid_file;
 
     char *instance_var;
@@ -80,6 +109,13 @@ json_t *app_spec_to_json(const struct app_spec *s);
 /* The reverse, with full validation (types, ranges, required keys): the daemon trusts no client. NULL and a
  * message. */
 struct app_spec *app_spec_from_json(const json_t *j, struct err *e);
+
+/* A copy of `base` with the keys of such an object over it, checked the same way. NULL and a message. */
+struct app_spec *app_spec_with_json(const struct app_spec *base, const json_t *set, struct err *e);
+
+/* One key's value in that form, also when it is the default. NULL for a key that only files have. */
+struct option_row;
+json_t *app_spec_key_to_json(const struct app_spec *s, const struct option_row *o);
 
 /* Environment helpers on "NAME=value" lists. */
 const char *env_get(char *const *env, const char *name); /* NULL when unset */

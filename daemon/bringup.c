@@ -6,27 +6,50 @@
 #include "common/mem.h"
 #include "daemon/methods.h"
 
-struct to_start {
-    uint32_t id;
-    bool restart;
-};
-
 struct bringup {
     struct engine *engine;
-    struct outcome *outcome;
-    char *by;
+    struct outcome *outcome; /* NULL once it was answered without waiting */
+    struct work *work;
+    unsigned parallel; /* 0: as usual */
     bool wait;
-    struct to_start *v;
-    size_t n;
+    uint32_t *ids; /* of those that nobody waits for */
+    size_t n_ids;
 };
+
+static void on_report(void *arg, const struct waiter_result *r)
+{
+    struct bringup *b = arg;
+
+    if (b->wait)
+        outcome_report(b->outcome, r);
+}
+
+static void on_done(void *arg)
+{
+    struct bringup *b = arg;
+
+    if (b->outcome)
+        outcome_close(b->outcome);
+    free(b->ids);
+    free(b);
+}
+
+static bool is_halted(void *arg)
+{
+    const struct bringup *b = arg;
+
+    return b->engine->shutdown != NULL;
+}
 
 struct bringup *bringup_new(struct engine *e, struct rpc_request *r, bool wait)
 {
     struct bringup *b = xcalloc(1, sizeof(*b));
+    const struct work_client client = {.arg = b, .report = on_report, .done = on_done, .halted = is_halted};
 
     b->engine = e;
-    b->by = xstrdup(method_by(r));
     b->wait = wait;
+    b->parallel = (unsigned)json_integer_value(json_object_get(r->params, "parallel"));
+    b->work = work_new(e->sup, method_by(r), &client);
     b->outcome = outcome_new(e, r);
     return b;
 }
@@ -36,36 +59,58 @@ struct outcome *bringup_outcome(struct bringup *b)
     return b->outcome;
 }
 
-void bringup_add(struct bringup *b, const struct process *p, bool restart)
+void bringup_order(struct bringup *b, struct process *p, enum work_kind kind)
 {
-    b->v = xrealloc(b->v, (b->n + 1) * sizeof(*b->v));
-    b->v[b->n++] = (struct to_start){p->id, restart};
+    if (b->wait) {
+        outcome_expect(b->outcome);
+    } else {
+        b->ids = xrealloc(b->ids, (b->n_ids + 1) * sizeof(*b->ids));
+        b->ids[b->n_ids++] = p->id;
+    }
+    work_add(b->work, p, kind);
+}
+
+void bringup_add(struct bringup *b, struct process *p, bool restart)
+{
+    bringup_order(b, p, restart ? WORK_RESTART : WORK_START);
+}
+
+/* Nobody waits: the answer says how far each one is now. Those whose turn comes later are not held up. */
+static void answer_now(struct outcome *o, struct supervisor *s, const uint32_t *ids, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const struct process *p = supervisor_by_id(s, ids[i]);
+
+        if (p)
+            outcome_process(o, p, NULL);
+    }
+    outcome_close(o);
 }
 
 void bringup_some(struct bringup *b)
 {
-    for (size_t i = 0; i < b->n; i++) {
-        struct process *p = supervisor_by_id(b->engine->sup, b->v[i].id);
-
-        if (!p)
-            continue;
-        if (b->wait)
-            outcome_expect(b->outcome);
-        (b->v[i].restart ? supervisor_restart : supervisor_start)(
-            b->engine->sup, p, b->by, b->wait ? outcome_report : NULL, b->outcome);
-        if (!b->wait)
-            outcome_process(b->outcome, p, NULL);
-    }
-    b->n = 0;
+    if (b->parallel == 0)
+        work_some(b->work);
 }
 
 void bringup_go(struct bringup *b)
 {
-    bringup_some(b);
-    outcome_close(b->outcome);
-    free(b->by);
-    free(b->v);
-    free(b);
+    struct supervisor *s = b->engine->sup;
+    struct outcome *o = b->outcome;
+    uint32_t *ids = b->ids;
+    size_t n = b->n_ids;
+
+    if (b->wait) {
+        outcome_begin(o);
+        work_go(b->work, b->parallel);
+        return;
+    }
+    /* All may be done, and b freed, when work_go returns. */
+    b->outcome = NULL;
+    b->ids = NULL;
+    work_go(b->work, b->parallel);
+    answer_now(o, s, ids, n);
+    free(ids);
 }
 
 static bool app_id_is_taken(struct engine *e, uint64_t id)

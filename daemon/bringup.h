@@ -1,23 +1,25 @@
 /*
- * Processes that are to come up. The disk is not waited for before they are started, only before the command
- * is answered: the keeper has what each spawn is of, and a new engine ends a child that state.db does not
- * know, because nobody was told of it. Used by every command that makes processes or changes what they run
- * with.
+ * What a request does to processes: which ones, how many at a time (its parameter "parallel", else as work.h
+ * says), and its answer. The disk is not waited for before they are started, only before the command is
+ * answered: the keeper has what each spawn is of, and a new engine ends a child that state.db does not know,
+ * because nobody was told of it.
  */
 #ifndef PM_DAEMON_BRINGUP_H
 #define PM_DAEMON_BRINGUP_H
 
 #include "daemon/outcome.h"
+#include "daemon/work.h"
 
 struct bringup;
 
 /* Takes the request. `wait`: it is answered when each process is settled; else when they are on their way. */
 struct bringup *bringup_new(struct engine *e, struct rpc_request *r, bool wait);
 struct outcome *bringup_outcome(struct bringup *b); /* for what does not have to come up */
-void bringup_add(struct bringup *b, const struct process *p, bool restart);
-/* Brings up what was added since the last time; more may follow. */
+void bringup_add(struct bringup *b, struct process *p, bool restart);
+void bringup_order(struct bringup *b, struct process *p, enum work_kind kind);
+/* Begins with those added since the last time that need not wait for a turn; more may follow. */
 void bringup_some(struct bringup *b);
-/* Brings the rest up, and answers after the commit of all that was queued. */
+/* Carries out the rest, and answers after the commit of all that was queued. */
 void bringup_go(struct bringup *b);
 
 /* A new app without processes, and one more process for an app; both are queued for state.db. The mark that

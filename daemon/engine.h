@@ -104,6 +104,8 @@ void runtime_new(struct engine *e, struct process *p);
 void runtimes_end(struct engine *e); /* of all processes; their memory lasts until the loop's next turn */
 void engine_save_process(struct engine *e, const struct process *p);
 void engine_save_app(struct engine *e, struct app *a); /* also after every change of its configuration */
+/* Another configuration for the app, from the next run of each process on. Queued for state.db. */
+void engine_set_spec(struct engine *e, struct app *a, struct app_spec *take_spec);
 void engine_store_old_end(struct engine *e, const struct process *p,
                           const struct kw_msg *m); /* of an earlier run */
 struct process *engine_add_process(struct engine *e, struct app *a, uint32_t instance, int64_t id);

@@ -298,6 +298,36 @@ void engine_save_app(struct engine *e, struct app *a)
     store_put_app(e->store, &row);
 }
 
+/* A pid file of a running process follows when the name that it is made of changes. */
+static void move_pid_files(struct engine *e, const struct app *a, const struct app_spec *to)
+{
+    const struct process *p;
+
+    TAILQ_FOREACH (p, &a->processes, app_entry) {
+        struct log_paths old, new;
+
+        if (p->state == LC_STOPPED || p->state == LC_ERRORED)
+            continue;
+        log_paths_init(&old, a->spec, e->home.path, p->id);
+        log_paths_init(&new, to, e->home.path, p->id);
+        if (strcmp(old.pid, new.pid) != 0) {
+            pid_file_put(&e->loop, old.pid, 0);
+            if (p->pid)
+                pid_file_put(&e->loop, new.pid, p->pid);
+        }
+        log_paths_deinit(&old);
+        log_paths_deinit(&new);
+    }
+}
+
+void engine_set_spec(struct engine *e, struct app *a, struct app_spec *take_spec)
+{
+    move_pid_files(e, a, take_spec);
+    app_spec_free(a->spec);
+    a->spec = take_spec;
+    engine_save_app(e, a);
+}
+
 static void sys_changed(void *ctx, struct process *p, enum lc_state old)
 {
     struct engine *e = ctx;

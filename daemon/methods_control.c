@@ -1,4 +1,6 @@
 /* start, stop, restart and delete of processes that are known. */
+#include <stdlib.h>
+
 #include "common/err.h"
 #include "common/mem.h"
 #include "config/env.h"
@@ -6,68 +8,123 @@
 #include "daemon/methods.h"
 #include "daemon/selector.h"
 
-typedef void (*process_command)(struct supervisor *s, struct process *p, const char *by, waiter_cb cb,
-                                void *arg);
-
-static void stop_command(struct supervisor *s, struct process *p, const char *by, waiter_cb cb, void *arg)
+/* Commands that have no "wait" always do. */
+static bool waits(const struct rpc_request *r)
 {
-    supervisor_stop(s, p, LC_R_STOPPED, by, cb, arg);
+    return !json_is_false(json_object_get(r->params, "wait"));
 }
 
-static void control(struct engine *e, struct rpc_request *r, process_command command)
+static void control(struct engine *e, struct rpc_request *r, enum work_kind kind)
 {
-    const char *by = method_by(r);
     struct selection sel;
-    struct outcome *o;
+    struct bringup *b;
 
     if (!method_select(e, r, &sel))
         return;
-    o = outcome_new(e, r);
-    for (size_t i = 0; i < sel.n; i++) {
-        outcome_expect(o);
-        command(e->sup, sel.v[i], by, outcome_report, o);
-    }
+    b = bringup_new(e, r, waits(r));
+    for (size_t i = 0; i < sel.n; i++)
+        bringup_order(b, sel.v[i], kind);
     selection_free(&sel);
-    outcome_close(o);
+    bringup_go(b);
 }
 
 void method_process_start(void *engine, struct rpc_request *r)
 {
-    control(engine, r, supervisor_start);
+    control(engine, r, WORK_START);
 }
 
 void method_process_stop(void *engine, struct rpc_request *r)
 {
-    control(engine, r, stop_command);
+    control(engine, r, WORK_STOP);
 }
 
-/* Puts `env` over the stored environment of every app that has a process among the selected. */
-static int update_envs(struct engine *e, const struct selection *sel, const json_t *env, struct err *err)
+void method_process_delete(void *engine, struct rpc_request *r)
 {
-    const struct app *done = NULL;
+    control(engine, r, WORK_DELETE);
+}
 
-    for (size_t i = 0; i < sel->n; i++) {
-        struct app *a = sel->v[i]->app;
-        char **merged;
-        int rc;
+/* An app of the selected processes with the configuration that it is to get. */
+struct change {
+    struct app *app;
+    struct app_spec *spec;
+};
 
-        if (a == done)
-            continue; /* the processes of an app mostly follow one another; twice does no harm */
-        merged = strv_dup(a->spec->env);
-        rc = env_merge_json(&merged, env, err);
-        if (rc < 0) {
-            strv_free(merged);
-            return rc;
-        }
-        strv_free(a->spec->env);
-        a->spec->env = merged;
-        engine_save_app(e, a);
-        done = a;
+static void changes_free(struct change *v, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        app_spec_free(v[i].spec);
+    free(v);
+}
+
+/* The configuration of `a` with "set" and "env" over it. NULL and a message. */
+static struct app_spec *changed_spec(const struct app *a, const json_t *set, const json_t *env,
+                                     struct err *err)
+{
+    struct app_spec *spec = set ? app_spec_with_json(a->spec, set, err) : app_spec_dup(a->spec);
+
+    if (spec && env && env_merge_json(&spec->env, env, err) < 0) {
+        app_spec_free(spec);
+        return NULL;
     }
+    return spec;
+}
+
+/* Keys that a restart cannot change. */
+static int check_set(const json_t *set, size_t apps, struct err *err)
+{
+    if (json_object_get(set, "env"))
+        return err_set(err, RPC_BAD_PARAMS, "\"set\" does not change the environment; \"env\" does");
+    if (json_object_get(set, "instances"))
+        return err_set(err, RPC_BAD_PARAMS, "\"instances\" is changed by scale");
+    if (json_object_get(set, "name") && apps > 1)
+        return err_set(err, RPC_BAD_PARAMS, "one name for %zu apps; rename them one at a time", apps);
     return 0;
 }
 
-static void restart_with_env(struct engine *e, struct rpc_request *r, const json_t *env)
+static int by_address(const void *a, const void *b)
+{
+    const struct change *x = a, *y = b;
+
+    return x->app < y->app ? -1 : x->app > y->app;
+}
+
+/* The apps of the selected processes, each once; the caller frees. */
+static struct change *selected_apps(const struct selection *sel, size_t *n)
+{
+    struct change *v = xcalloc(sel->n + 1, sizeof(*v));
+    size_t k = 0;
+
+    for (size_t i = 0; i < sel->n; i++)
+        v[i].app = sel->v[i]->app;
+    qsort(v, sel->n, sizeof(*v), by_address);
+    for (size_t i = 0; i < sel->n; i++)
+        if (k == 0 || v[k - 1].app != v[i].app)
+            v[k++] = v[i];
+    *n = k;
+    return v;
+}
+
+/* All or nothing: every app's new configuration is checked before the first gets it. */
+static int change_apps(struct engine *e, const struct selection *sel, const json_t *set, const json_t *env,
+                       struct err *err)
+{
+    size_t n;
+    struct change *v = selected_apps(sel, &n);
+    int rc = check_set(set, n, err);
+
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        v[i].spec = changed_spec(v[i].app, set, env, err);
+        rc = v[i].spec ? 0 : -1;
+    }
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        engine_set_spec(e, v[i].app, v[i].spec);
+        v[i].spec = NULL;
+    }
+    changes_free(v, n);
+    return rc;
+}
+
+static void restart_changed(struct engine *e, struct rpc_request *r, const json_t *set, const json_t *env)
 {
     bool only_update = json_is_true(json_object_get(r->params, "only_update"));
     struct selection sel;
@@ -76,17 +133,17 @@ static void restart_with_env(struct engine *e, struct rpc_request *r, const json
 
     if (!method_select(e, r, &sel))
         return;
-    if (update_envs(e, &sel, env, &err) < 0) {
+    if (change_apps(e, &sel, set, env, &err) < 0) {
         rpc_fail(r, RPC_BAD_PARAMS, "process.restart: %s", err.msg);
         selection_free(&sel);
         return;
     }
-    b = bringup_new(e, r, true);
+    b = bringup_new(e, r, waits(r));
     for (size_t i = 0; i < sel.n; i++) {
         if (only_update)
             outcome_process(bringup_outcome(b), sel.v[i], NULL);
         else
-            bringup_add(b, sel.v[i], true);
+            bringup_order(b, sel.v[i], WORK_RESTART);
     }
     selection_free(&sel);
     bringup_go(b);
@@ -94,17 +151,12 @@ static void restart_with_env(struct engine *e, struct rpc_request *r, const json
 
 void method_process_restart(void *engine, struct rpc_request *r)
 {
-    const json_t *env = json_object_get(r->params, "env");
+    const json_t *env = json_object_get(r->params, "env"), *set = json_object_get(r->params, "set");
 
-    if (env)
-        restart_with_env(engine, r, env);
+    if (env || set)
+        restart_changed(engine, r, set, env);
     else if (json_is_true(json_object_get(r->params, "only_update")))
-        rpc_fail(r, RPC_BAD_PARAMS, "process.restart: \"only_update\" needs \"env\"");
+        rpc_fail(r, RPC_BAD_PARAMS, "process.restart: \"only_update\" needs \"env\" or \"set\"");
     else
-        control(engine, r, supervisor_restart);
-}
-
-void method_process_delete(void *engine, struct rpc_request *r)
-{
-    control(engine, r, supervisor_delete);
+        control(engine, r, WORK_RESTART);
 }

@@ -70,7 +70,7 @@ static void bring_back(struct engine *e, struct bringup *b, struct saved_app *sa
 
     saved->spec = NULL;
     for (size_t i = 0; i < saved->n; i++) {
-        const struct process *p = bringup_process(e, a, saved->processes[i].instance);
+        struct process *p = bringup_process(e, a, saved->processes[i].instance);
 
         if (saved->processes[i].up)
             bringup_add(b, p, false);

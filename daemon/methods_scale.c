@@ -67,31 +67,24 @@ static void scale_up(struct engine *e, struct rpc_request *r, const char *name, 
 
 static void scale_down(struct engine *e, struct rpc_request *r, const char *name, size_t fewer)
 {
-    const char *by = method_by(r);
-    uint32_t *ids = xcalloc(fewer, sizeof(*ids));
-    struct outcome *o = outcome_new(e, r);
+    struct bringup *b = bringup_new(e, r, true);
     struct process *p;
     struct app *a;
     size_t n = 0;
 
     TAILQ_FOREACH (p, supervisor_processes(e->sup), entry) {
-        if (n < fewer && counts(p, name))
-            ids[n++] = p->id;
-    }
-    /* One that is down is gone within the call: by number, not by pointer. */
-    for (size_t i = 0; i < n; i++) {
-        p = supervisor_by_id(e->sup, ids[i]);
-        if (!p)
+        if (n == fewer || !counts(p, name))
             continue;
-        outcome_expect(o);
-        supervisor_delete(e->sup, p, by, outcome_report, o);
+        /* Marked now, though its turn may come later: it does not count any more. */
+        p->delete_when_down = true;
+        bringup_order(b, p, WORK_DELETE);
+        n++;
     }
     TAILQ_FOREACH (a, supervisor_apps(e->sup), entry) {
         if (strcmp(a->spec->name, name) == 0)
             set_instances(e, a);
     }
-    free(ids);
-    outcome_close(o);
+    bringup_go(b);
 }
 
 void method_scale(void *engine, struct rpc_request *r)

@@ -76,10 +76,8 @@ static void start_known(struct engine *e, struct bringup *b, struct app *a, stru
         bringup_add(b, p, restart && is_up(p));
         n++;
     }
-    app_spec_free(a->spec);
-    a->spec = take_spec;
-    a->spec->instances = n; /* how many there are is changed by scaling, not by starting again */
-    engine_save_app(e, a);
+    take_spec->instances = n; /* how many there are is changed by scaling, not by starting again */
+    engine_set_spec(e, a, take_spec);
 }
 
 static struct app *start_new(struct engine *e, struct bringup *b, struct app_spec *take_spec)
@@ -88,7 +86,7 @@ static struct app *start_new(struct engine *e, struct bringup *b, struct app_spe
     uint32_t *numbers = bringup_instances(e, a->spec->name, (size_t)a->spec->instances);
 
     for (int64_t i = 0; i < a->spec->instances; i++) {
-        const struct process *p = bringup_process(e, a, numbers[i]);
+        struct process *p = bringup_process(e, a, numbers[i]);
 
         if (a->spec->autostart)
             bringup_add(b, p, false);

@@ -16,6 +16,9 @@ struct outcome {
     json_t *more;     /* what else the answer holds; NULL = nothing */
     unsigned pending; /* processes and log queries, and one until outcome_close */
     unsigned shown;
+    struct conn_stream *progress; /* NULL: nobody wants to know, or the client is gone */
+    bool begun;                   /* the total is known */
+    unsigned total, done, failed;
 };
 
 static int by_id_instance(const void *a, const void *b)
@@ -55,6 +58,8 @@ static void on_committed(void *arg, int rc, const char *msg)
 {
     struct outcome *o = arg;
 
+    if (o->progress)
+        conn_stream_free(o->progress);
     if (rc < 0)
         rpc_fail(o->request, RPC_NOT_SAVED, "done, but not saved: %s; it is tried again", msg);
     else
@@ -80,6 +85,33 @@ static void one_less(void *arg)
         logs_flush(o->engine->logs, on_flushed, o);
 }
 
+static void progress_closed(void *arg)
+{
+    struct outcome *o = arg;
+
+    o->progress = NULL;
+}
+
+/* The numbers are complete in each message, so that one that a slow client misses does no harm. */
+static void tell_progress(struct outcome *o, const json_t *entry)
+{
+    json_t *params, *msg;
+    char *text;
+
+    if (!o->progress || !o->begun)
+        return;
+    params = json_pack("{s:O,s:i,s:i,s:i}", "request", o->request->id, "done", (int)o->done, "failed",
+                       (int)o->failed, "total", (int)o->total);
+    if (entry)
+        json_object_set(params, "outcome", (json_t *)entry);
+    msg = json_pack("{s:s,s:s,s:o}", "jsonrpc", "2.0", "method", "progress", "params", params);
+    text = json_dumps(msg, JSON_COMPACT);
+    json_decref(msg);
+    if (text)
+        conn_stream_send(o->progress, "progress", text, strlen(text), 1);
+    free(text);
+}
+
 struct outcome *outcome_new(struct engine *e, struct rpc_request *r)
 {
     struct outcome *o = xcalloc(1, sizeof(*o));
@@ -88,29 +120,48 @@ struct outcome *outcome_new(struct engine *e, struct rpc_request *r)
     o->request = r;
     o->list = json_array();
     o->pending = 1;
+    if (r->conn && r->id && json_is_true(json_object_get(r->params, "progress")))
+        o->progress = conn_stream_new(r->conn, progress_closed, o);
     return o;
 }
 
 void outcome_expect(struct outcome *o)
 {
     o->pending++;
+    o->total++;
 }
 
-void outcome_add(struct outcome *o, const struct waiter_result *r)
+void outcome_begin(struct outcome *o)
+{
+    o->begun = true;
+    tell_progress(o, NULL);
+}
+
+/* Returns the entry, which stays the list's. */
+static json_t *add(struct outcome *o, const struct waiter_result *r)
 {
     json_t *entry =
         json_pack("{s:I,s:s,s:i,s:b,s:s,s:i}", "id", (json_int_t)r->id, "name", r->name, "instance",
                   (int)r->instance, "ok", r->ok, "status", r->status ? r->status : "", "pid", r->pid);
 
     json_array_append_new(o->list, entry);
+    o->done++;
     if (r->ok)
-        return;
+        return entry;
+    o->failed++;
     json_object_set_new(entry, "error", json_string(r->error));
     if (r->failed_run && o->shown < OUTCOME_STDERR_RUNS) {
         o->shown++;
         o->pending++;
         last_lines_add(o->engine->logs, r->failed_run, OUTCOME_STDERR_LINES, entry, one_less, o);
     }
+    return entry;
+}
+
+void outcome_add(struct outcome *o, const struct waiter_result *r)
+{
+    o->total++;
+    add(o, r);
 }
 
 void outcome_process(struct outcome *o, const struct process *p, const char *error)
@@ -135,7 +186,7 @@ void outcome_set(struct outcome *o, const char *key, json_t *value)
 
 void outcome_report(void *outcome, const struct waiter_result *r)
 {
-    outcome_add(outcome, r);
+    tell_progress(outcome, add(outcome, r));
     one_less(outcome);
 }
 

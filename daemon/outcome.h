@@ -1,6 +1,7 @@
 /*
  * A command on several processes: collects how each came out, adds the last stderr lines of those that
- * failed, waits for the commit, and answers the request.
+ * failed, waits for the commit, and answers the request. With the parameter "progress" the client is told of
+ * each process as it comes out.
  */
 #ifndef PM_DAEMON_OUTCOME_H
 #define PM_DAEMON_OUTCOME_H
@@ -11,7 +12,9 @@ struct outcome;
 
 /* Takes the request; it is answered when outcome_close was called and every process has come out. */
 struct outcome *outcome_new(struct engine *e, struct rpc_request *r);
-void outcome_expect(struct outcome *o);                             /* one more process will report */
+void outcome_expect(struct outcome *o); /* one more process will report */
+/* All that are expected are known: a request that asked for progress is told of it from now on. */
+void outcome_begin(struct outcome *o);
 void outcome_report(void *outcome, const struct waiter_result *r);  /* a waiter_cb */
 void outcome_add(struct outcome *o, const struct waiter_result *r); /* one that was not expected */
 void outcome_process(struct outcome *o, const struct process *p,

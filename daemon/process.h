@@ -52,6 +52,11 @@ struct process {
     bool delete_when_down;
     char *by; /* who asked for the pending change; heap, may be NULL */
 
+    /* Of the latest command of a client, which may wait for its turn (work.c): its number and what it wants.
+     */
+    uint32_t order;
+    bool order_up;
+
     struct lc_counters counters;
     uint64_t created_ms; /* wall clock of creation or last manual restart */
     struct last_exit last;

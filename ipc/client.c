@@ -34,9 +34,11 @@ static uint64_t end_of(int timeout_ms)
 /* Waits until the socket is ready. 0, -ETIMEDOUT or -EINTR. */
 static int wait_for(const struct rpc_client *c, short events, uint64_t end, struct err *e)
 {
-    struct pollfd p = {c->fd, events, 0};
-    int rc = poll(&p, 1, left_ms(end));
+    struct pollfd p[] = {{c->fd, events, 0}, {c->wake_fd, POLLIN, 0}};
+    int rc = poll(p, 2, left_ms(end));
 
+    if (rc > 0 && p[1].revents)
+        return err_set(e, -EINTR, "interrupted");
     if (rc > 0)
         return 0;
     if (rc == 0)
@@ -173,7 +175,7 @@ static int await_reply(struct rpc_client *c, uint64_t end, json_t **reply, struc
             *reply = j;
             return 0;
         }
-        if (!id && json_object_get(j, "method"))
+        if (!id && json_object_get(j, "method") && !(c->notify && c->notify(c->notify_arg, j)))
             keep_notification(c, j);
         else
             json_decref(j); /* the late answer to a call that timed out */
@@ -351,7 +353,7 @@ int rpc_connect(struct rpc_client *c, const struct home *home, const char *by, i
     uint64_t end = end_of(timeout_ms);
     int rc;
 
-    *c = (struct rpc_client){.fd = -1};
+    *c = (struct rpc_client){.fd = -1, .wake_fd = -1};
     rc = open_socket(c, home, end, e);
     if (rc == 0)
         rc = say_hello(c, by, left_ms(end), e);
@@ -367,5 +369,5 @@ void rpc_close(struct rpc_client *c)
     buf_free(&c->in);
     json_decref(c->server);
     json_decref(c->pending);
-    *c = (struct rpc_client){.fd = -1};
+    *c = (struct rpc_client){.fd = -1, .wake_fd = -1};
 }

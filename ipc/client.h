@@ -14,7 +14,11 @@ struct rpc_client {
     int fd; /* -1 when not connected */
     long long next_id;
     struct buf in;
-    json_t *server;            /* result of hello */
+    json_t *server; /* result of hello */
+    /* Is offered each notification that comes during a call; false: it is kept for rpc_next. May be NULL. */
+    bool (*notify)(void *arg, const json_t *msg);
+    void *notify_arg;
+    int wake_fd;               /* waits end with -EINTR when it can be read; -1: none. Stays the caller's */
     json_t *pending;           /* notifications that came during calls */
     unsigned long long missed; /* those beyond their bound, counted as the daemon counts */
 };

@@ -11,6 +11,16 @@
                                     .help = "all, names, ids, namespaces, /regex/, script paths"             \
     }
 
+/* How many processes are acted on at a time, and whether the client hears of each. */
+#define PARALLEL                                                                                             \
+    {                                                                                                        \
+        "parallel", PARAM_INT, .min = 1, .max = 10000, .help = "how many processes at a time"                \
+    }
+#define PROGRESS                                                                                             \
+    {                                                                                                        \
+        "progress", PARAM_BOOL, .help = "send a notification as each process comes out"                      \
+    }
+
 const struct method methods[METHOD_COUNT] = {
     [M_HELLO] =
         {.name = "hello",
@@ -30,28 +40,34 @@ const struct method methods[METHOD_COUNT] = {
          .params = {{.name = "apps", .type = PARAM_OBJECTS, .required = true},
                     {.name = "wait", .type = PARAM_BOOL, .help = "until each is settled; the default"},
                     {.name = "restart", .type = PARAM_BOOL, .help = "restart those that run"},
-                    {.name = "force", .type = PARAM_BOOL, .help = "always new ones"}}},
+                    {.name = "force", .type = PARAM_BOOL, .help = "always new ones"},
+                    PARALLEL,
+                    PROGRESS}},
     [M_PROCESS_START] = {.name = "process.start",
                          .mutates = true,
                          .help = "start known processes",
-                         .params = {SELECTORS}},
+                         .params = {SELECTORS, PARALLEL, PROGRESS}},
     [M_PROCESS_STOP] = {.name = "process.stop",
                         .mutates = true,
                         .help = "stop processes",
-                        .params = {SELECTORS}},
+                        .params = {SELECTORS, PARALLEL, PROGRESS}},
     [M_PROCESS_RESTART] =
         {.name = "process.restart",
          .mutates = true,
          .help = "stop and start",
          .params = {SELECTORS,
                     {.name = "env", .type = PARAM_OBJECT, .help = "put over the stored environment before"},
-                    {.name = "only_update",
-                     .type = PARAM_BOOL,
-                     .help = "store the environment and restart nothing"}}},
+                    {.name = "set",
+                     .type = PARAM_OBJECT,
+                     .help = "keys of the stored configuration to change"},
+                    {.name = "only_update", .type = PARAM_BOOL, .help = "store that and restart nothing"},
+                    {.name = "wait", .type = PARAM_BOOL, .help = "until each is settled; the default"},
+                    PARALLEL,
+                    PROGRESS}},
     [M_PROCESS_DELETE] = {.name = "process.delete",
                           .mutates = true,
                           .help = "stop and forget",
-                          .params = {SELECTORS}},
+                          .params = {SELECTORS, PARALLEL, PROGRESS}},
     [M_LIST] = {.name = "list",
                 .help = "all processes",
                 .params = {{.name = "full", .type = PARAM_BOOL, .help = "PM2's jlist records"}}},
@@ -91,7 +107,9 @@ const struct method methods[METHOD_COUNT] = {
                  .help = "more or fewer processes of an app",
                  .params = {{.name = "name", .type = PARAM_STRING, .required = true},
                             {.name = "to", .type = PARAM_INT, .min = 0, .max = 10000},
-                            {.name = "by", .type = PARAM_INT, .min = -10000, .max = 10000}}},
+                            {.name = "by", .type = PARAM_INT, .min = -10000, .max = 10000},
+                            PARALLEL,
+                            PROGRESS}},
     [M_SAVE] = {.name = "save",
                 .mutates = true,
                 .help = "store the list, for the next boot and for resurrect",
@@ -99,7 +117,8 @@ const struct method methods[METHOD_COUNT] = {
     [M_RESURRECT] = {.name = "resurrect",
                      .mutates = true,
                      .help = "bring the saved list back",
-                     .params = {{.name = "apps", .type = PARAM_OBJECTS, .help = "this list instead"}}},
+                     .params = {{.name = "apps", .type = PARAM_OBJECTS, .help = "this list instead"},
+                                PROGRESS}},
     [M_CLEARDUMP] = {.name = "cleardump", .mutates = true, .help = "forget the saved list"},
     [M_FLUSH] = {.name = "flush",
                  .mutates = true,
@@ -185,7 +204,7 @@ static bool holds_nul(const json_t *v)
     return false;
 }
 
-static const struct param *find_param(const struct method *m, const char *name)
+const struct param *method_param(const struct method *m, const char *name)
 {
     for (const struct param *p = m->params; p < m->params + METHOD_PARAMS_MAX && p->name; p++)
         if (strcmp(p->name, name) == 0)
@@ -201,7 +220,7 @@ int method_check(const struct method *m, const json_t *params, struct err *e)
     if (params && !json_is_object(params))
         return err_set(e, RPC_BAD_PARAMS, "%s: params must be an object", m->name);
     json_object_foreach ((json_t *)params, key, value) {
-        const struct param *p = find_param(m, key);
+        const struct param *p = method_param(m, key);
         const char *want;
 
         if (!p)

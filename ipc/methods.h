@@ -83,6 +83,9 @@ struct method {
 
 extern const struct method methods[METHOD_COUNT];
 
+/* NULL when the method has no parameter of this name. */
+const struct param *method_param(const struct method *m, const char *name);
+
 /* -1 when there is no such method. */
 int method_find(const char *name);
 

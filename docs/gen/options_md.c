@@ -13,6 +13,8 @@ static void append_default(struct buf *out, const struct option_row *o)
         md_code(out, o->def_text);
     else if (o->store == STORE_BOOL || o->type == OPT_BOOL)
         buf_puts(out, o->def ? "true" : o->given_offset ? "" : "false");
+    else if (o->type == OPT_COUNT && o->def == o->max)
+        buf_puts(out, "all");
     else if (o->type == OPT_SIGNAL)
         buf_printf(out, "SIG%s", sigabbrev_np((int)o->def));
     else if (o->store == STORE_INT)
@@ -33,16 +35,14 @@ static const char *needs_of(const struct option_row *o)
     return "";
 }
 
-void gen_option_table(struct buf *out)
+/* Keys of a group follow it, as `group.key`; they act when the group does. */
+static void append_rows(struct buf *out, const struct option_row *rows, size_t n,
+                        const struct option_row *outer)
 {
-    size_t n;
-    const struct option_row *rows = options(&n);
-
-    buf_puts(out, "| key (other names) | value | default | meaning | changes act |\n|---|---|---|---|---|\n");
     for (size_t i = 0; i < n; i++) {
         char expected[EXPECTED_MAX];
 
-        buf_printf(out, "| `%s`", rows[i].name);
+        buf_printf(out, "| `%s%s%s`", outer ? outer->name : "", outer ? "." : "", rows[i].name);
         for (const char *const *alias = rows[i].aliases; *alias; alias++)
             buf_printf(out, "%s`%s`", alias == rows[i].aliases ? " (" : ", ", *alias);
         buf_puts(out, rows[i].aliases[0] ? ") | " : " | ");
@@ -51,8 +51,19 @@ void gen_option_table(struct buf *out)
         append_default(out, &rows[i]);
         buf_puts(out, " | ");
         md_text(out, rows[i].help);
-        buf_printf(out, " | %s |\n", needs_of(&rows[i]));
+        buf_printf(out, " | %s |\n", needs_of(outer ? outer : &rows[i]));
+        if (rows[i].type == OPT_GROUP)
+            append_rows(out, rows[i].group->rows, rows[i].group->n, &rows[i]);
     }
+}
+
+void gen_option_table(struct buf *out)
+{
+    size_t n;
+    const struct option_row *rows = options(&n);
+
+    buf_puts(out, "| key (other names) | value | default | meaning | changes act |\n|---|---|---|---|---|\n");
+    append_rows(out, rows, n, NULL);
 }
 
 void gen_foreign_keys(struct buf *out)

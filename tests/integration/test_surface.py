@@ -214,12 +214,6 @@ class Configs(PmTest):
         self.assertEqual(json.loads(self.home.ok("env", "a", "--json").out)["COLOR"], "blue")
         self.assertIn("does not run yet", self.home.fails(1, "restart", self.eco("a", "new")).err)
 
-    def test_options_on_restart_of_a_name(self):
-        self.home.start("a", child("silent"))
-        before = self.home.pid("a")
-        self.assertIn("--kill-timeout", self.home.fails(2, "restart", "a", "--kill-timeout", "3s").err)
-        self.assertEqual(self.home.pid("a"), before)
-
 
 class StartFlags(PmTest):
     def test_no_autostart(self):
@@ -252,8 +246,8 @@ class StartFlags(PmTest):
 
     def test_flags_without_effect_warn(self):
         result = self.home.start("a", child("silent"), "--watch", "--max-memory-restart", "100M", "-c", "0 0 * * *", "--no-vizion",
-                                 "--parallel", "2", "-x")
-        for flag in ("--watch", "--max-memory-restart", "--cron-restart", "--no-vizion", "--parallel", "--execute-command"):
+                                 "-x")
+        for flag in ("--watch", "--max-memory-restart", "--cron-restart", "--no-vizion", "--execute-command"):
             self.assertIn("%s has no effect" % flag, result.err)
         self.assertEqual(self.home.status("a"), "online")
 

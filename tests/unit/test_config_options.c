@@ -28,6 +28,29 @@ static void check_word_of(const struct option_row *row, const char *word)
     assert_null(foreign_key_find(camel));
 }
 
+/* What holds for the table holds inside its groups. */
+static void check_group(const struct option_row *outer)
+{
+    const struct option_group *g = outer->group;
+
+    assert_int_equal(outer->store, STORE_GROUP);
+    assert_true(g->n > 0);
+    assert_true(!g->shorthand || option_group_shorthand(g));
+    for (size_t i = 0; i < g->n; i++) {
+        const struct option_row *row = &g->rows[i];
+
+        assert_ptr_equal(option_group_find(g, row->name), row);
+        assert_ptr_equal(option_group_by_name(g, row->name), row);
+        assert_int_equal(row->help[strlen(row->help) - 1], '.');
+        assert_true((row->type == OPT_ENUM) == (row->words != NULL));
+        assert_true(row->store != STORE_NONE && !row->local);
+        for (size_t k = 0; k < i; k++)
+            assert_true(g->rows[k].offset != row->offset);
+        if (row->store == STORE_INT)
+            assert_true(row->def >= row->min && row->def <= row->max);
+    }
+}
+
 static void test_table_is_sound(void **state)
 {
     size_t n;
@@ -49,6 +72,9 @@ static void test_table_is_sound(void **state)
         assert_true(row->min <= row->max);
         assert_true((row->type == OPT_ENUM) == (row->words != NULL));
         assert_non_null(opt_type_expected(row->type));
+        assert_true((row->type == OPT_GROUP) == (row->group != NULL));
+        if (row->group)
+            check_group(row);
         if (row->store == STORE_NONE)
             continue;
         assert_false(used[row->offset]);
@@ -469,6 +495,94 @@ static void test_set_text(void **state)
     app_spec_free(s);
 }
 
+static void test_groups(void **state)
+{
+    struct app_spec *s = app_spec_new(), *copy;
+    const struct option_group *g = option_find("logRotate")->group;
+    json_t *j, *group;
+    struct err e;
+
+    (void)state;
+    assert_int_equal(s->log_rotate.retain, 30);
+    assert_string_equal(s->log_rotate.compress, "none");
+    assert_false(s->log_rotate.given);
+    assert_string_equal(option_group_suggest(g, "maxsize"), "max_size");
+    assert_null(option_group_suggest(g, "kill_timeout"));
+    j = app_spec_to_json(s);
+    assert_null(json_object_get(j, "log_rotate"));
+    json_decref(j);
+
+    assert_int_equal(option_set_text(option_find("log_rate_limit"), s, "1000", &e), 0);
+    assert_int_equal(s->log_rate_limit.lines, 1000);
+    assert_int_equal(option_set_text(option_find("log_rotate"), s, "10M", &e), 0);
+    assert_true(s->log_rotate.given);
+    assert_true(option_set_text(option_find("log_rotate"), s, "daily", &e) < 0);
+    assert_non_null(strstr(e.msg, "expected a mapping of max_size, interval"));
+    assert_int_equal(option_set_text(option_group_find(g, "retain"), &s->log_rotate, "all", &e), 0);
+    assert_int_equal(s->log_rotate.retain, LOG_RETAIN_ALL);
+    assert_int_equal(option_set_text(option_group_find(g, "interval"), &s->log_rotate, "0 0 * * *", &e), 0);
+
+    /* A policy that is given is told, also where it has only defaults. */
+    copy = app_spec_dup(s);
+    app_spec_free(s);
+    assert_string_equal(copy->log_rotate.interval, "0 0 * * *");
+    j = app_spec_to_json(copy);
+    group = json_object_get(j, "log_rotate");
+    assert_int_equal(json_object_size(group), 2);
+    assert_int_equal(json_integer_value(json_object_get(group, "retain")), LOG_RETAIN_ALL);
+    assert_int_equal(json_object_size(json_object_get(j, "log_rate_limit")), 1);
+    json_object_set_new(j, "name", json_string("a"));
+    json_object_set_new(j, "script", json_string("/bin/true"));
+    json_object_set_new(j, "cwd", json_string("/"));
+    s = app_spec_from_json(j, &e);
+    assert_non_null(s);
+    assert_true(s->log_rotate.given);
+    assert_int_equal(s->log_rate_limit.lines, 1000);
+    app_spec_free(s);
+
+    json_object_set_new(group, "retain", json_integer(-1));
+    assert_null(app_spec_from_json(j, &e));
+    assert_string_equal(e.msg, "log_rotate: retain: must be at least 0");
+    json_object_del(group, "retain");
+    json_object_set_new(group, "nonsense", json_integer(1));
+    assert_null(app_spec_from_json(j, &e));
+    assert_string_equal(e.msg, "log_rotate: unknown key \"nonsense\"");
+    json_decref(j);
+    app_spec_free(copy);
+}
+
+/* Some keys over a known app: what is not named stays, also a default counts, and nothing wrong comes in. */
+static void test_keys_over_a_spec(void **state)
+{
+    struct app_spec *base = app_spec_new(), *s;
+    json_t *set = json_pack("{s:i,s:s,s:[s]}", "max_restarts", 16, "name", "b", "args", "x");
+    json_t *bad = json_pack("{s:i}", "kill_timeout", -1), *one;
+    struct err e;
+
+    (void)state;
+    base->name = xstrdup("a");
+    base->script = xstrdup("/bin/true");
+    base->cwd = xstrdup("/");
+    base->max_restarts = 3;
+    base->kill_timeout = 5000;
+    s = app_spec_with_json(base, set, &e);
+    assert_non_null(s);
+    assert_string_equal(s->name, "b");
+    assert_string_equal(s->args[0], "x");
+    assert_int_equal(s->max_restarts, 16);
+    assert_int_equal(s->kill_timeout, 5000);
+    assert_string_equal(base->name, "a");
+    one = app_spec_key_to_json(s, option_by_name("max_restarts")); /* though it is the default */
+    assert_int_equal(json_integer_value(one), 16);
+    json_decref(one);
+    assert_null(app_spec_with_json(base, bad, &e));
+    assert_non_null(strstr(e.msg, "kill_timeout"));
+    app_spec_free(s);
+    app_spec_free(base);
+    json_decref(set);
+    json_decref(bad);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -487,6 +601,8 @@ int main(void)
         cmocka_unit_test(test_wire),
         cmocka_unit_test(test_wire_refuses),
         cmocka_unit_test(test_set_text),
+        cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_keys_over_a_spec),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

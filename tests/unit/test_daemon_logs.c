@@ -54,9 +54,11 @@ static void test_dates_in_one_file(void **state)
     path_pipe(err);
     logs_attach(p.logs, &run, out[0], err[0], -1, -1);
     put(out[1], "a\nhalf");
-    path_run_ms(&p, 50);
+    logs_drain(p.logs, 1);
+    path_flush(&p);
     put(err[1], "b\n");
-    path_run_ms(&p, 50);
+    logs_drain(p.logs, 1);
+    path_flush(&p);
     put(out[1], " and half\n");
     close(out[1]);
     close(err[1]);
@@ -87,9 +89,11 @@ static void test_json(void **state)
     path_pipe(err);
     logs_attach(p.logs, &run, out[0], err[0], -1, -1);
     put(out[1], "a\n\"half");
-    path_run_ms(&p, 50);
+    logs_drain(p.logs, 1);
+    path_flush(&p);
     put(err[1], "\xff\n");
-    path_run_ms(&p, 50);
+    logs_drain(p.logs, 1);
+    path_flush(&p);
     put(out[1], "\" and half\nno end");
     close(out[1]);
     close(err[1]);

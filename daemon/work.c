@@ -1,0 +1,250 @@
+#include "daemon/work.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/mem.h"
+
+struct item {
+    struct work *work;
+    enum work_kind kind;
+    uint32_t id, instance;
+    uint64_t app;   /* with it the id is sure: ids begin again when the list has become empty */
+    uint32_t order; /* its number among those given to the process */
+    char *name;     /* for the report of one that is gone */
+    bool begun, counts;
+};
+
+struct work {
+    struct supervisor *sup;
+    struct work_client client;
+    char *by;
+    struct item **v; /* each on its own, for waiters hold it */
+    size_t n, size;
+    size_t seen;      /* of those that work_some has looked at */
+    size_t next;      /* of those that wait for their turn */
+    size_t left;      /* not reported yet */
+    unsigned running; /* of those that count */
+    unsigned at_once;
+    bool going, stepping;
+};
+
+struct work *work_new(struct supervisor *s, const char *by, const struct work_client *client)
+{
+    struct work *w = xcalloc(1, sizeof(*w));
+
+    w->sup = s;
+    w->client = *client;
+    w->by = xstrdup(by);
+    return w;
+}
+
+static bool wants_up(enum work_kind kind)
+{
+    return kind == WORK_START || kind == WORK_RESTART;
+}
+
+void work_add(struct work *w, struct process *p, enum work_kind kind)
+{
+    struct item *it;
+
+    p->order++;
+    p->order_up = wants_up(kind);
+    if (w->n == w->size) {
+        w->size = w->size ? w->size * 2 : 8;
+        w->v = xrealloc(w->v, w->size * sizeof(*w->v));
+    }
+    it = xmalloc(sizeof(*it));
+    *it = (struct item){.work = w,
+                        .kind = kind,
+                        .id = p->id,
+                        .instance = p->instance,
+                        .app = p->app->id,
+                        .order = p->order,
+                        .name = xstrdup(p->app->spec->name)};
+    w->v[w->n++] = it;
+    w->left++;
+}
+
+size_t work_size(const struct work *w)
+{
+    return w->n;
+}
+
+static void step(struct work *w);
+
+static void work_free(struct work *w)
+{
+    for (size_t i = 0; i < w->n; i++) {
+        free(w->v[i]->name);
+        free(w->v[i]);
+    }
+    free(w->v);
+    free(w->by);
+    free(w);
+}
+
+/* A waiter_cb. Within step() only the counts change; its loop goes on by itself. */
+static void on_result(void *arg, const struct waiter_result *r)
+{
+    struct item *it = arg;
+    struct work *w = it->work;
+
+    w->client.report(w->client.arg, r);
+    w->running -= it->counts;
+    w->left--;
+    if (w->going && !w->stepping)
+        step(w);
+}
+
+/* A report without a command; error NULL: all is as it was asked for. */
+static void report(struct item *it, const struct process *p, const char *error)
+{
+    struct waiter_result r = {.ok = !error,
+                              .id = it->id,
+                              .instance = it->instance,
+                              .pid = p && !p->exited ? p->pid : 0,
+                              .status = p ? lc_state_word(p->state) : "deleted"};
+
+    snprintf(r.name, sizeof(r.name), "%s", it->name);
+    snprintf(r.error, sizeof(r.error), "%s", error ? error : "");
+    on_result(it, &r);
+}
+
+static struct process *find(const struct item *it)
+{
+    struct process *p = supervisor_by_id(it->work->sup, it->id);
+
+    return p && p->app->id == it->app ? p : NULL;
+}
+
+/* Has a client asked for the opposite since? The newest command wins, whoever's turn comes first. */
+static bool opposed(const struct item *it, const struct process *p)
+{
+    return p->order != it->order && p->order_up != wants_up(it->kind);
+}
+
+/* Why the command is not given any more, or NULL. */
+static const char *hindrance(const struct item *it, const struct process *p)
+{
+    const struct work_client *c = &it->work->client;
+
+    if (c->halted && c->halted(c->arg))
+        return "the daemon is shutting down";
+    if (!p)
+        return "it was deleted before its turn came";
+    if (opposed(it, p))
+        return "overtaken by another command before its turn came";
+    return NULL;
+}
+
+static void command(struct item *it, struct process *p)
+{
+    struct work *w = it->work;
+
+    switch (it->kind) {
+    case WORK_START:
+        supervisor_start(w->sup, p, w->by, on_result, it);
+        break;
+    case WORK_STOP:
+        supervisor_stop(w->sup, p, LC_R_STOPPED, w->by, on_result, it);
+        break;
+    case WORK_RESTART:
+        supervisor_restart(w->sup, p, w->by, on_result, it);
+        break;
+    case WORK_DELETE:
+        supervisor_delete(w->sup, p, w->by, on_result, it);
+        break;
+    }
+}
+
+static void begin(struct item *it)
+{
+    struct process *p = find(it);
+    const char *error = hindrance(it, p);
+
+    it->begun = true;
+    it->work->running += it->counts;
+    if (!p && it->kind == WORK_DELETE)
+        report(it, p, NULL);
+    else if (error)
+        report(it, p, error);
+    else
+        command(it, p);
+}
+
+static void step(struct work *w)
+{
+    w->stepping = true;
+    for (; w->next < w->n; w->next++) {
+        struct item *it = w->v[w->next];
+
+        if (it->begun)
+            continue;
+        if (w->running >= w->at_once)
+            break;
+        begin(it);
+    }
+    w->stepping = false;
+    if (w->left > 0)
+        return;
+    if (w->client.done)
+        w->client.done(w->client.arg);
+    work_free(w);
+}
+
+/* Would the command take down something that runs? */
+static bool takes_down(const struct item *it)
+{
+    const struct process *p = find(it);
+
+    return it->kind != WORK_START && p &&
+           (p->state == LC_LAUNCHING || p->state == LC_ONLINE || p->state == LC_STOPPING);
+}
+
+static unsigned usual_number(const struct work *w)
+{
+    if (w->n > 0 && w->v[0]->kind == WORK_DELETE)
+        return w->n <= WORK_FEW ? 1 : WORK_DELETE_AT_ONCE;
+    return w->n <= WORK_FEW ? 1 : WORK_AT_ONCE;
+}
+
+static int by_id(const void *a, const void *b)
+{
+    const struct item *const *x = a, *const *y = b;
+
+    return (*x)->id < (*y)->id ? -1 : (*x)->id > (*y)->id;
+}
+
+static void sort(struct work *w, size_t from)
+{
+    if (w->n > from)
+        qsort(w->v + from, w->n - from, sizeof(struct item *), by_id);
+}
+
+void work_some(struct work *w)
+{
+    size_t first = w->seen;
+
+    w->stepping = true;
+    /* Which ones wait is settled before the first begins, for that may change the others. */
+    for (; w->seen < w->n; w->seen++)
+        w->v[w->seen]->counts = takes_down(w->v[w->seen]);
+    for (size_t i = first; i < w->seen; i++)
+        if (!w->v[i]->counts)
+            begin(w->v[i]);
+    w->stepping = false;
+}
+
+void work_go(struct work *w, unsigned parallel)
+{
+    w->at_once = parallel ? parallel : usual_number(w);
+    for (size_t i = w->seen; parallel && i < w->n; i++)
+        w->v[i]->counts = true;
+    sort(w, w->seen);
+    if (!parallel)
+        work_some(w);
+    sort(w, 0);
+    w->going = true;
+    step(w);
+}
