@@ -60,6 +60,7 @@ void log_file_close(struct log_file *f)
     if (f->fd >= 0)
         close(f->fd);
     f->fd = -1;
+    f->rotate_known = false;
 }
 
 static int make_parents(const char *path, struct err *e)
