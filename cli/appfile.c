@@ -95,7 +95,7 @@ static unsigned check_only(const struct cli *c, const char *file, const char *on
         bool found = false;
 
         for (size_t i = 0; i < apps->n; i++)
-            found = found || strcmp(apps->v[i]->name, name) == 0;
+            found = found || strcmp(apps->names[i], name) == 0;
         if (found)
             continue;
         out_error(&c->out, "%s has no app \"%s\"", file, name);
@@ -116,41 +116,77 @@ void appfile_print_report(const struct cli *c, const struct config_report *r)
         out_error(&c->out, "%s", line);
 }
 
-/* Takes the apps that are wanted out of a loaded file, with the flags of the command line over them. */
-static int take_apps(const struct cli *c, const struct args *a, const struct caller *k, const char *file,
-                     struct app_list *loaded, struct app_list *out)
+/* The options of the command line, for apps that are being read. */
+struct overlay {
+    const struct args *args;
+    const char *cwd;
+};
+
+/* They were found to be right before; the name waits until --only has chosen among the file's own names. */
+static bool put_over(void *arg, struct app_spec *spec)
 {
-    const char *only = args_text(a, "only");
-    struct err e = {0};
+    const struct overlay *o = arg;
+    char *name = spec->name;
+
+    spec->name = NULL;
+    appflags_apply(o->args, spec, o->cwd, NULL);
+    free(spec->name);
+    spec->name = name;
+    return args_has(o->args, "instances");
+}
+
+/* Takes the apps that are wanted out of a loaded file; --name gives the one app another name. */
+static int take_apps(const struct cli *c, const struct args *a, const char *file, struct app_list *loaded,
+                     struct app_list *out)
+{
+    const char *only = args_text(a, "only"), *name = args_text(a, "name");
 
     if (only && check_only(c, file, only, loaded) > 0)
         return EXIT_FAILED;
-    if (!only && loaded->n > 1 && args_has(a, "name")) {
-        out_error(&c->out, "--name names one app, but %s has %zu; choose one by --only", file, loaded->n);
-        return EXIT_USAGE;
-    }
     for (size_t i = 0; i < loaded->n; i++) {
         struct app_spec *app = loaded->v[i];
 
-        if (only && !in_list(only, app->name))
+        if (only && !in_list(only, loaded->names[i]))
             continue;
-        if (appflags_apply(a, app, k->cwd, &e) < 0) {
-            out_error(&c->out, "%s", e.msg);
-            return EXIT_USAGE;
+        if (name) {
+            free(app->name);
+            app->name = xstrdup(name);
         }
         appflags_finish(a, app, c->home_path);
         loaded->v[i] = NULL;
         app_list_take(out, app);
     }
-    return EXIT_DONE;
+    if (!name || out->n <= 1)
+        return EXIT_DONE;
+    out_error(&c->out, "--name names one app, but of %s there are %zu; choose one by --only", file, out->n);
+    return EXIT_USAGE;
 }
 
-static int load(const struct caller *k, const char *word, struct app_list *loaded,
+static int load(const struct args *a, const struct caller *k, const char *word, struct app_list *loaded,
                 struct config_report *report)
 {
+    struct overlay overlay = {.args = a, .cwd = k->cwd};
+    struct config_ctx ctx = k->ctx;
+
+    ctx.overlay = put_over;
+    ctx.overlay_arg = &overlay;
     if (strcmp(word, "-") == 0)
-        return config_load_fd(&k->ctx, "<stdin>", STDIN_FILENO, loaded, report);
-    return config_load_file(&k->ctx, word, loaded, report);
+        return config_load_fd(&ctx, "<stdin>", STDIN_FILENO, loaded, report);
+    return config_load_file(&ctx, word, loaded, report);
+}
+
+/* Mistakes in the options are told once, not for each app. */
+static int check_options(const struct cli *c, const struct args *a, const struct caller *k)
+{
+    struct app_spec *scratch = app_spec_new();
+    struct err e = {0};
+    int r = appflags_apply(a, scratch, k->cwd, &e);
+
+    app_spec_free(scratch);
+    if (r == 0)
+        return EXIT_DONE;
+    out_error(&c->out, "%s", e.msg);
+    return EXIT_USAGE;
 }
 
 int appfile_load(const struct cli *c, const struct args *a, const struct caller *k, const char *word,
@@ -159,12 +195,13 @@ int appfile_load(const struct cli *c, const struct args *a, const struct caller 
     const char *name = strcmp(word, "-") == 0 ? "<stdin>" : word;
     struct app_list loaded = {0}, wanted = {0};
     struct config_report report = {0};
-    int code = EXIT_FAILED;
-    bool read = load(k, word, &loaded, &report) == 0;
+    int code = check_options(c, a, k);
 
+    if (code == EXIT_DONE && load(a, k, word, &loaded, &report) < 0)
+        code = EXIT_FAILED;
     appfile_print_report(c, &report);
-    if (read)
-        code = take_apps(c, a, k, name, &loaded, &wanted);
+    if (code == EXIT_DONE)
+        code = take_apps(c, a, name, &loaded, &wanted);
     for (size_t i = 0; code == EXIT_DONE && i < wanted.n; i++) {
         app_list_take(out, wanted.v[i]);
         wanted.v[i] = NULL;

@@ -41,31 +41,63 @@ static const struct flag *find_anywhere(const char *name, size_t len, char lette
     return f;
 }
 
-/* Does this flag word need the next argument as its value? */
-static bool takes_next(const char *arg)
+/* The first command that has this flag, which another one does not have. */
+static const struct flag *find_elsewhere(const char *name, size_t len, char letter,
+                                         const struct command **other)
+{
+    for (size_t i = 0; i < n_commands; i++) {
+        const struct flag *f = flag_find(&commands[i], name, len, letter);
+
+        *other = &commands[i];
+        if (f)
+            return f;
+    }
+    return NULL;
+}
+
+/* The flag of this word that needs the next argument as its value, or NULL. */
+static const struct flag *takes_next(const char *arg)
 {
     const struct flag *f;
 
     if (arg[1] == '-') {
         f = strchr(arg, '=') ? NULL : find_anywhere(arg + 2, strlen(arg + 2), 0);
-        return f && wants_value(f);
+        return f && wants_value(f) ? f : NULL;
     }
     for (const char *p = arg + 1; *p; p++) {
         f = find_anywhere(NULL, 0, *p);
         if (f && f->type != FLAG_BOOL)
-            return wants_value(f) && !p[1];
+            return wants_value(f) && !p[1] ? f : NULL;
     }
-    return false;
+    return NULL;
+}
+
+static bool is_integer_list(const char *s)
+{
+    bool digit = false;
+
+    for (; *s; s++) {
+        if (isdigit((unsigned char)*s))
+            digit = true;
+        else if (*s != ',' && *s != ' ' && *s != '-')
+            return false;
+    }
+    return digit;
 }
 
 static int find_command_word(int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
+        const struct flag *f;
+
         if (strcmp(argv[i], "--") == 0)
             return argc;
         if (!is_flag_word(argv[i]))
             return i;
-        if (takes_next(argv[i]))
+        f = takes_next(argv[i]);
+        if (f)
+            i++;
+        while (f && f->type == FLAG_NUMBERS && i + 1 < argc && is_integer_list(argv[i + 1]))
             i++;
     }
     return argc;
@@ -99,7 +131,14 @@ static int unknown_flag(const struct parser *p, const char *name, size_t len, ch
     const struct command *c = p->out->command;
     _cleanup_free_ char *word = letter ? xasprintf("-%c", letter) : xasprintf("--%.*s", (int)len, name);
     struct suggestion s = suggestion_start(word + 2);
+    const struct command *other = NULL;
+    const struct flag *elsewhere = find_elsewhere(name, len, letter, &other);
 
+    if (c && elsewhere && elsewhere->refused)
+        return err_set(p->e, -EINVAL, "pm has no --%s: %s", elsewhere->name, elsewhere->refused);
+    if (c && elsewhere && !c->takes_rest)
+        return err_set(p->e, -EINVAL, "pm %s has no option %.80s, which belongs to pm %s; see pm %s --help",
+                       c->name, word, other->name, c->name);
     if (!letter) {
         offer_flags(&s, c ? c->flags : NULL);
         offer_flags(&s, global_flags);
@@ -126,19 +165,6 @@ static int check_number(const struct parser *p, const struct flag *f, const char
         return err_set(p->e, -EINVAL, "--%s wants a number from %lld to %lld, not \"%.40s\"", f->name, f->min,
                        f->max, text);
     return 0;
-}
-
-static bool is_integer_list(const char *s)
-{
-    bool digit = false;
-
-    for (; *s; s++) {
-        if (isdigit((unsigned char)*s))
-            digit = true;
-        else if (*s != ',' && *s != ' ' && *s != '-')
-            return false;
-    }
-    return digit;
 }
 
 static int add_given(struct parser *p, const struct flag *f, const char *value)
@@ -191,8 +217,7 @@ static int take_value(struct parser *p, const struct flag *f, const char *attach
     }
     if (add_given(p, f, attached) < 0)
         return -EINVAL;
-    while (f->type == FLAG_NUMBERS && after_command && p->i + 1 < p->argc &&
-           is_integer_list(p->argv[p->i + 1]))
+    while (f->type == FLAG_NUMBERS && p->i + 1 < p->argc && is_integer_list(p->argv[p->i + 1]))
         if (add_given(p, f, p->argv[++p->i]) < 0)
             return -EINVAL;
     return 0;

@@ -96,6 +96,16 @@ static int check_known(const struct plan *p, size_t first)
     return code;
 }
 
+/* How many processes an app has is not changed by starting it again. */
+static void warn_of_instances(const struct plan *p, size_t first)
+{
+    for (size_t i = first; i < p->apps.n; i++)
+        if (is_known(p, p->apps.v[i]->name))
+            out_warn(&p->c->out,
+                     "--instances is not used for %s, which is known: pm scale %s N changes how many",
+                     p->apps.v[i]->name, p->apps.v[i]->name);
+}
+
 static int plan_file(struct plan *p, const char *file)
 {
     size_t first = p->apps.n;
@@ -108,6 +118,8 @@ static int plan_file(struct plan *p, const char *file)
     }
     p->from_file = true;
     code = appfile_load(p->c, p->args, &p->caller, file, &p->apps);
+    if (args_has(p->args, "instances") && !args_has(p->args, "force"))
+        warn_of_instances(p, first);
     return code == EXIT_DONE && p->mode == PLAN_RESTART ? check_known(p, first) : code;
 }
 
@@ -120,6 +132,11 @@ static int plan_known(struct plan *p, const char *word)
     if (args_has(p->args, "instances"))
         out_warn(&p->c->out, "--instances is not used for %s, which is known: pm scale %s N changes how many",
                  word, word);
+    if (args_has(p->args, "source-map-support"))
+        out_warn(
+            &p->c->out,
+            "--source-map-support is not used for %s, which is known: give --node-args=--enable-source-maps",
+            word);
     p->restart[p->n_restart++] = word;
     return EXIT_DONE;
 }

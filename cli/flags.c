@@ -18,6 +18,9 @@
 #define PARALLEL_FLAG                                                                                   \
     {.name = "parallel", .type = FLAG_NUMBER, .arg = "N", .min = 1, .max = 10000,                       \
      .help = "how many processes at a time (2; 1 of two; 10 for delete)"}
+#define PARALLEL_IDLE                                                                                   \
+    {.name = "parallel", .type = FLAG_NUMBER, .arg = "N", .min = 1, .max = 10000,                       \
+     .help = "how many processes at a time", .idle = "this acts on all of them at once"}
 #define JSON_OUTCOMES                                                                                   \
     {.name = "json", .type = FLAG_BOOL, .help = "print what became of each process as JSON, no messages"}
 #define OF_CONFIG_FLAGS                                                                                 \
@@ -38,8 +41,6 @@
      .help = "restart at these times", .idle = NOT_YET},                                                \
     {.name = "execute-command", .letter = 'x', .type = FLAG_BOOL,                                       \
      .help = "run a program", .idle = "a program is run as it is already"},                             \
-    {.name = "source-map-support", .type = FLAG_BOOL,                                                   \
-     .help = "source maps", .idle = "give --node-args=--enable-source-maps instead"},                   \
     {.name = "disable-source-map-support", .type = FLAG_BOOL,                                           \
      .help = "no source maps", .idle = "source maps are never switched on here"},                       \
     {.name = "no-vizion", .type = FLAG_BOOL, .help = "no git data", .idle = "there is none here"},      \
@@ -81,6 +82,8 @@ const struct flag start_flags[] = {
      .help = "what runs the script; none = the script itself", .key = "interpreter"},
     {.name = "interpreter-args", .alias = "node-args", .type = FLAG_WORDS, .arg = "ARGS",
      .help = "arguments of the interpreter", .key = "interpreter_args"},
+    {.name = "source-map-support", .type = FLAG_BOOL,
+     .help = "stack traces of Node show the sources", .key = "source_map_support", .value = "true"},
     {.name = "force", .letter = 'f', .type = FLAG_BOOL, .help = "start it once more, though it runs"},
     {.name = "env", .group = "A config file", .type = FLAG_TEXT, .arg = "NAME", .help = "also set env_NAME"},
     {.name = "only", .type = FLAG_TEXT, .arg = "APP,...", .help = "only these apps"},
@@ -193,14 +196,28 @@ const struct flag control_flags[] = {
 const struct flag light_flags[] = {
     JSON_OUTCOMES,
     OF_CONFIG_FLAGS,
-    {.name = "parallel", .type = FLAG_NUMBER, .arg = "N", .min = 1, .max = 10000,
-     .help = "how many processes at a time", .idle = "this acts on all of them at once"},
+    PARALLEL_IDLE,
     VIEW_FLAGS,
     {0},
 };
 
 const struct flag resurrect_flags[] = {
     JSON_OUTCOMES,
+    VIEW_FLAGS,
+    {0},
+};
+
+/* Of commands that take no config file. */
+const struct flag process_flags[] = {
+    JSON_OUTCOMES,
+    PARALLEL_FLAG,
+    VIEW_FLAGS,
+    {0},
+};
+
+const struct flag signal_flags[] = {
+    JSON_OUTCOMES,
+    PARALLEL_IDLE,
     VIEW_FLAGS,
     {0},
 };

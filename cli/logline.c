@@ -171,6 +171,8 @@ static void append_json(struct buf *out, const json_t *line, const struct loglin
                           (json_int_t)j_int(line, "run"), "time", (json_int_t)j_int(line, "time"));
     char *dump;
 
+    if (json_object_get(line, "level"))
+        json_object_set(o, "level", json_object_get(line, "level"));
     json_object_set(o, text ? "message" : "base64", (json_t *)(text ? text : base64));
     dump = json_dumps(o, JSON_COMPACT);
     buf_puts(out, dump ? dump : "{}");

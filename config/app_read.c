@@ -169,9 +169,13 @@ static void complete(struct reader *r)
         .problem = report_problem,
         .arg = r,
     };
-    bool cwd_ok = resolve_cwd(&resolve, r->source->folder, r->source->ctx->environ);
+    const struct config_ctx *ctx = r->source->ctx;
     char quoted[QUOTE_MAX];
+    bool cwd_ok;
 
+    if (ctx->overlay && ctx->overlay(ctx->overlay_arg, r->spec))
+        resolve.instances_given = true;
+    cwd_ok = resolve_cwd(&resolve, r->source->folder, ctx->environ);
     build_env(r);
     if (!script) {
         if (name && tree_is_scalar(name))

@@ -17,6 +17,13 @@ struct config_ctx {
     const char *cwd;      /* the caller's working folder: base of relative paths given on the command line */
     char *const *environ; /* the caller's environment, the base of every app's */
     const char *env_name; /* --env NAME, or NULL */
+    /*
+     * Puts options of the command line over those that a file has for an app, before anything is derived from
+     * them: which interpreter there is, how many processes "max" are. Relative paths are to be absolute. True
+     * when it has set the number of instances. NULL = nothing to put.
+     */
+    bool (*overlay)(void *arg, struct app_spec *spec);
+    void *overlay_arg;
 };
 
 struct app_list {

@@ -186,17 +186,21 @@ static int apply_line(char ***env, char *line, struct err *e)
         line += 7 + strspn(line + 7, " \t");
     equals = strchr(line, '=');
     if (!equals)
-        return err_set(e, -EINVAL, "expected NAME=value");
+        return err_set(e, -EINVAL, "expected NAME=value, all of it in one line");
     for (end = equals; end > line && (end[-1] == ' ' || end[-1] == '\t'); end--)
         ;
     *end = '\0';
     r = check_env_name(line, e);
     if (r < 0)
         return err_wrap(e, "the name"), r;
+    if (line[strcspn(line, " \t")])
+        return err_set(e, -EINVAL, "the name \"%.100s\" has a blank in it", line);
     equals++;
     equals += strspn(equals, " \t");
     if (!take_value(equals, &value))
-        r = err_set(e, -EINVAL, "the closing quote is missing, or something follows it");
+        r = err_set(e, -EINVAL,
+                    "the closing quote is missing (a value ends in its line; \"\\n\" is a line break), "
+                    "or something follows it");
     else
         env_set(env, line, value.data);
     buf_free(&value);
@@ -205,9 +209,12 @@ static int apply_line(char ***env, char *line, struct err *e)
 
 int env_apply_file_text(char ***env, const char *text, size_t len, struct err *e)
 {
+    static const char bom[] = "\xef\xbb\xbf"; /* editors of Windows put it first */
     const char *end = text + len;
 
-    if (memchr(text, '\0', len))
+    if (len >= 3 && memcmp(text, bom, 3) == 0)
+        text += 3;
+    if (memchr(text, '\0', (size_t)(end - text)))
         return err_set(e, -EINVAL, "a NUL byte is not allowed");
     for (unsigned number = 1; text < end; number++) {
         const char *newline = memchr(text, '\n', (size_t)(end - text)), *stop = newline ? newline : end;

@@ -7,6 +7,7 @@
 #include "common/err.h"
 #include "common/fs.h"
 #include "common/mem.h"
+#include "config/js_eval.h"
 
 /* By extension; of several programs the first that is installed. */
 static const struct {
@@ -58,12 +59,40 @@ static int use_given(struct app_spec *spec, struct err *e)
     return installed(spec, spec->interpreter) ? 0 : missing(spec->interpreter, e);
 }
 
-static int use_extension(struct app_spec *spec, const char *const *programs, struct err *e)
+/* Node since 22.18 and 23.6 runs TypeScript by leaving the types out; node itself knows best. */
+static bool node_runs_typescript(const struct app_spec *spec)
 {
+    static const char question[] = "{\"strips\": !!process.features.typescript}";
+    const struct js_input in = {.path = "/typescript",
+                                .folder = spec->cwd,
+                                .environ = spec->env,
+                                .text = question,
+                                .len = sizeof(question) - 1};
+    const char *options = env_get(spec->env, "NODE_OPTIONS");
+    struct js_result answer;
+    bool strips;
+
+    /* A loader such as tsx or ts-node may stand there. */
+    if (strv_len(spec->interpreter_args) || (options && *options))
+        return true;
+    strips = js_eval(&in, &answer) == JS_VALUE && strstr(answer.json.data, "\"strips\":true");
+    js_result_deinit(&answer);
+    return strips;
+}
+
+static int use_extension(struct app_spec *spec, const char *extension, const char *const *programs,
+                         struct err *e)
+{
+    bool typescript = strcmp(extension, ".ts") == 0 || strcmp(extension, ".mts") == 0;
     size_t i = 0;
 
     do {
         if (installed(spec, programs[i])) {
+            if (typescript && strcmp(programs[i], "node") == 0 && !node_runs_typescript(spec))
+                return err_set(
+                    e, -ENOENT,
+                    "TypeScript needs bun, or node 22.18 or newer; this node is older. Install one, "
+                    "compile it to JavaScript, or give --interpreter");
             set_interpreter(spec, programs[i]);
             return 0;
         }
@@ -152,7 +181,7 @@ int interpreter_choose(struct app_spec *spec, const struct script_info *info, bo
                                                              : use_given(spec, e);
     for (size_t i = 0; r > 0 && !on_path && dot && dot > slash + 1 && i < ARRAY_LEN(by_extension); i++)
         if (strcmp(dot, by_extension[i].extension) == 0)
-            r = use_extension(spec, by_extension[i].programs, e);
+            r = use_extension(spec, by_extension[i].extension, by_extension[i].programs, e);
     if (r > 0)
         r = use_file(spec, info, e);
     if (r == 0)

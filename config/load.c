@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/err.h"
@@ -57,6 +58,19 @@ static int load(const struct config_ctx *ctx, const struct config_text *text, st
     return failed ? -EINVAL : 0;
 }
 
+/* Why the file cannot be a config although it is there; NULL when it can. The caller frees. */
+static char *not_a_file(const char *path)
+{
+    struct stat st;
+
+    if (stat(path, &st) < 0 || S_ISREG(st.st_mode))
+        return NULL;
+    if (S_ISDIR(st.st_mode))
+        return xstrdup("is a folder, not a config file");
+    /* It may wait for ever, and node would read it a second time. */
+    return xstrdup("is not a regular file; hand it over on standard input: pm start - < FILE");
+}
+
 static int fail(const char *name, const char *msg, struct config_report *report)
 {
     struct diag diag = {.file = name};
@@ -85,12 +99,15 @@ int config_load_file(const struct config_ctx *ctx, const char *path, struct app_
         .name = path, .path = absolute, .folder = folder, .format = format_of_name(path), .is_file = true};
     struct buf text = {0};
     struct err e = {0};
+    _cleanup_free_ char *odd = not_a_file(absolute);
     char *slash = strrchr(folder, '/');
     int r;
 
     *out = (struct app_list){0};
     if (slash)
         slash[slash == folder] = '\0';
+    if (odd)
+        return fail(path, odd, report);
     if (fs_read_file(absolute, TREE_INPUT_MAX, &text, &e) < 0) {
         buf_free(&text);
         return fail(path, e.msg, report);

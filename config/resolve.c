@@ -150,7 +150,7 @@ static void resolve_interpreter(struct resolve *r, bool on_path)
 
     script_inspect(s->script, &info);
     if (info.kind == SCRIPT_SPECIAL)
-        problem(r, "script", "\"%.400s\" is not a file", s->script);
+        problem(r, "script", "\"%.400s\" is not a file; a config on standard input is \"-\"", s->script);
     else if (info.kind == SCRIPT_UNREADABLE)
         problem(r, "script", "\"%.400s\" cannot be read", s->script);
     else if (info.kind == SCRIPT_EMPTY && (!given || none))

@@ -51,12 +51,31 @@ static void place_of_offset(const struct reader *r, size_t offset, unsigned *lin
     }
 }
 
+static bool stands_on_tab(const struct reader *r)
+{
+    size_t at = r->parser.problem_mark.index; /* in characters */
+
+    for (size_t i = 0; i < r->len; i++) {
+        if (((unsigned char)r->text[i] & 0xc0) == 0x80)
+            continue;
+        if (at-- == 0)
+            return r->text[i] == '\t';
+    }
+    return false;
+}
+
 static void report_parser_error(struct reader *r)
 {
     const yaml_parser_t *p = &r->parser;
     const char *problem = p->problem ? p->problem : "cannot be read";
     unsigned line, col;
 
+    /* "cannot start any token", and others: what they mean is this. */
+    if (p->error == YAML_SCANNER_ERROR && stands_on_tab(r)) {
+        diag_error(r->diag, (unsigned)p->problem_mark.line + 1, (unsigned)p->problem_mark.column + 1,
+                   "a tab; YAML is indented by spaces");
+        return;
+    }
     if (p->error == YAML_READER_ERROR) {
         place_of_offset(r, p->problem_offset, &line, &col);
         if (p->problem_value == 0)

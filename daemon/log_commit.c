@@ -66,6 +66,7 @@ static void roll_back(struct log_writer *w)
         s->sinks[0].told = false;
         s->batch = s->batch_committed;
         s->last_id = s->last_id_committed;
+        s->row_flags = s->row_flags_committed;
     }
     LIST_FOREACH (sub, &w->subs, by_writer)
         log_live_rollback(sub);
@@ -196,6 +197,7 @@ int log_add_row(struct log_writer *w, struct log_stream *s, const struct log_lin
     if (rc != SQLITE_OK)
         return rc;
     s->last_id = copy.id;
+    s->row_flags = copy.flags;
     w->rows++;
     w->bytes += copy.len;
     if (live)
@@ -357,6 +359,7 @@ static void committed(struct log_writer *w)
         s->dirty = s->new_sinks = false;
         s->batch_committed = s->batch;
         s->last_id_committed = s->last_id;
+        s->row_flags_committed = s->row_flags;
         if (rows->told)
             rows->drop_lines = rows->drop_bytes = 0;
         rows->told = rows->dropping = false;

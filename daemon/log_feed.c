@@ -7,6 +7,7 @@
 #include "common/err.h"
 #include "common/mem.h"
 #include "daemon/log_json.h"
+#include "daemon/log_level.h"
 #include "daemon/log_spool.h"
 #include "daemon/log_writer.h"
 
@@ -168,6 +169,15 @@ static struct log_line line_of(const struct log_stream *s, uint64_t time_us)
                              .app = s->app};
 }
 
+/* The flags of a row: a piece in the middle of a long line has the level that the line's beginning told. */
+static uint8_t row_flags(const struct log_stream *s, const struct log_piece *p, const char *text)
+{
+    enum log_level level =
+        s->row_flags & LOG_F_PARTIAL ? log_level_in(s->row_flags) : log_level_of(text, p->len);
+
+    return (uint8_t)(p->flags | log_level_flags(level));
+}
+
 static void feed_rows(struct log_writer *w, struct log_stream *s, const struct chunk *c)
 {
     struct log_line line = line_of(s, c->time_us);
@@ -179,7 +189,7 @@ static void feed_rows(struct log_writer *w, struct log_stream *s, const struct c
 
         line.text = w->chunk + p->start;
         line.len = p->len;
-        line.flags = (uint8_t)p->flags;
+        line.flags = row_flags(s, p, line.text);
         rc = log_add_row(w, s, &line, live);
         if (rc != SQLITE_OK) {
             log_txn_failed(w, rc);
@@ -235,7 +245,7 @@ static bool tell_drops(struct log_writer *w, struct log_stream *s, struct log_si
 
     line.len = log_drop_text(k, text);
     line.text = text;
-    line.flags = LOG_F_DROPPED;
+    line.flags = (uint8_t)(LOG_F_DROPPED | log_level_flags(LOG_LEVEL_WARN));
     return k->file ? tell_file(w, s, k, &line) : tell_rows(w, s, &line);
 }
 

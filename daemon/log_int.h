@@ -105,6 +105,7 @@ struct log_stream {
     struct log_date date;
     struct log_batch batch, batch_committed;
     uint64_t last_id, last_id_committed;
+    uint8_t row_flags, row_flags_committed; /* of the newest row */
 };
 
 static inline uint64_t log_stream_key(const struct log_stream *s)

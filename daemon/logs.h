@@ -23,6 +23,7 @@ enum log_stream_kind { LOG_OUT = 1, LOG_ERR = 2 };
 #define LOG_F_PARTIAL 0x1u   /* a piece of a longer line; more follows */
 #define LOG_F_DROPPED 0x2u   /* not the app's line: tells how many were dropped here */
 #define LOG_F_NO_EOL  0x4u   /* the stream ended without a newline */
+/* Bits 4 to 6: LOG_F_LEVEL, in log_level.h. */
 
 struct log_line {
     uint64_t id;      /* row id in logs.db; grows; 0 for a line that is not stored */

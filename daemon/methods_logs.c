@@ -3,6 +3,7 @@
 
 #include "common/jsonw.h"
 #include "common/mem.h"
+#include "daemon/log_level.h"
 #include "daemon/methods.h"
 #include "daemon/selector.h"
 
@@ -56,6 +57,8 @@ static void write_line(struct jsonw *w, const struct log_line *l)
     jsonw_kuint(w, "instance", l->instance);
     jsonw_kuint(w, "run", l->run);
     jsonw_kstr(w, "stream", l->stream == LOG_ERR ? "err" : "out");
+    if (log_level_in(l->flags))
+        jsonw_kstr(w, "level", log_level_word(log_level_in(l->flags)));
     if (l->flags & LOG_F_PARTIAL)
         jsonw_kbool(w, "partial", true);
     if (l->flags & LOG_F_DROPPED)

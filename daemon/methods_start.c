@@ -7,13 +7,25 @@
 #include "daemon/bringup.h"
 #include "daemon/methods.h"
 
-static struct app *find_app(struct engine *e, const struct app_spec *s)
+static bool is_taken(const struct app *a, struct app *const *taken, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (taken[i] == a)
+            return true;
+    return false;
+}
+
+/*
+ * The app that is meant, NULL when it is new. A file may hold two apps of one name and script: the second one
+ * is not what the first has just been, so those that this request has `taken` already do not count.
+ */
+static struct app *find_app(struct engine *e, const struct app_spec *s, struct app *const *taken, size_t n)
 {
     struct app *a;
 
     TAILQ_FOREACH (a, supervisor_apps(e->sup), entry) {
         if (strcmp(a->spec->name, s->name) == 0 && strcmp(a->spec->script, s->script) == 0 &&
-            strcmp(a->spec->ns, s->ns) == 0 && !TAILQ_EMPTY(&a->processes))
+            strcmp(a->spec->ns, s->ns) == 0 && !TAILQ_EMPTY(&a->processes) && !is_taken(a, taken, n))
             return a;
     }
     return NULL;
@@ -129,29 +141,25 @@ void method_start(void *engine, struct rpc_request *r)
     bool restart = json_is_true(json_object_get(r->params, "restart"));
     json_t *wait = json_object_get(r->params, "wait"), *apps = json_object_get(r->params, "apps");
     struct wanted *wanted = read_specs(r, apps);
-    uint64_t first_new = UINT64_MAX;
+    struct app **taken;
     struct bringup *b;
 
     if (!wanted)
         return;
     b = bringup_new(e, r, !wait || json_is_true(wait));
+    taken = xcalloc(json_array_size(apps) + 1, sizeof(*taken));
     for (size_t i = 0; i < json_array_size(apps); i++) {
-        struct app *known = force ? NULL : find_app(e, wanted[i].spec);
-
-        /* Named twice in one request: the second one counts, whatever the first one has begun. */
-        bool twice = known && known->id >= first_new;
-
-        if (known && restart && !twice)
-            merge_env(r, known, &wanted[i]);
-        if (known)
-            start_known(e, b, known, wanted[i].spec, restart || twice);
-        else if (first_new == UINT64_MAX)
-            first_new = start_new(e, b, wanted[i].spec)->id;
+        taken[i] = force ? NULL : find_app(e, wanted[i].spec, taken, i);
+        if (taken[i] && restart)
+            merge_env(r, taken[i], &wanted[i]);
+        if (taken[i])
+            start_known(e, b, taken[i], wanted[i].spec, restart);
         else
-            start_new(e, b, wanted[i].spec);
+            taken[i] = start_new(e, b, wanted[i].spec);
         json_decref(wanted[i].env);
         bringup_some(b); /* the keeper starts these while the next app is made ready */
     }
+    free(taken);
     free(wanted);
     bringup_go(b);
 }

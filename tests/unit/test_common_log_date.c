@@ -1,6 +1,7 @@
 /* Dates in dayjs' tokens. */
 #include "unit.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,6 +56,63 @@ static void test_midnight(void **state)
     expect("UTC", 1772323200000000ull, "H h hh A", "0 12 12 AM");
 }
 
+/* Every hour, weekday and month in each of its forms. */
+static void test_ranges(void **state)
+{
+    static const char *const days[] = {"Sunday",   "Monday", "Tuesday", "Wednesday",
+                                       "Thursday", "Friday", "Saturday"};
+    static const char *const months[] = {"January",   "February", "March",    "April",
+                                         "May",       "June",     "July",     "August",
+                                         "September", "October",  "November", "December"};
+    static const unsigned lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    uint64_t day = 1767225600; /* 2026-01-01 UTC, a Thursday */
+    char want[LOG_DATE_MAX];
+
+    (void)state;
+    for (unsigned h = 0; h < 24; h++) {
+        unsigned twelve = h % 12 ? h % 12 : 12;
+
+        snprintf(want, sizeof want, "%u %02u %u %02u %s %s", h, h, twelve, twelve, h < 12 ? "am" : "pm",
+                 h < 12 ? "AM" : "PM");
+        expect("UTC", (day + h * 3600) * 1000000, "H HH h hh a A", want);
+    }
+    for (unsigned i = 0; i < 7; i++) {
+        unsigned wday = (4 + i) % 7;
+
+        snprintf(want, sizeof want, "%u %.2s %.3s %s %u %02u", wday, days[wday], days[wday], days[wday],
+                 1 + i, 1 + i);
+        expect("UTC", (day + i * 86400) * 1000000, "d dd ddd dddd D DD", want);
+    }
+    for (unsigned m = 0; m < 12; day += lengths[m++] * 86400) {
+        snprintf(want, sizeof want, "%u %02u %.3s %s 26 2026", m + 1, m + 1, months[m], months[m]);
+        expect("UTC", day * 1000000, "M MM MMM MMMM YY YYYY", want);
+    }
+}
+
+static void test_runs_of_letters(void **state)
+{
+    (void)state;
+    expect("UTC", WHEN, "YYYYMMDDHHmmssSSS", "20260301130509042");
+    expect("UTC", WHEN, "DDD mmm sss", "011 055 099");
+    expect("UTC", WHEN, "MMMMM YYYYYY", "March3 202626");
+    expect("UTC", WHEN, "aaAA", "pmpmPMPM");
+    expect("UTC", WHEN, "ZZZ", "+0000+00:00");
+    expect("UTC", WHEN, "S SS SSSS", "S SS 042S");
+    expect("UTC", WHEN - 42000, "SSS", "000");
+    expect("UTC", WHEN - 42000 - 1, "ss.SSS", "08.999");
+    expect("UTC", WHEN, "[[x] [a b]]", "[x a b]");
+}
+
+/* The hour that a zone repeats or leaves out. */
+static void test_summer_time(void **state)
+{
+    (void)state;
+    expect("CET-1CEST,M3.5.0,M10.5.0/3", 1774745999000000ull, "HH:mm:ss Z", "01:59:59 +01:00");
+    expect("CET-1CEST,M3.5.0,M10.5.0/3", 1774746000000000ull, "HH:mm:ss Z", "03:00:00 +02:00");
+    expect("CET-1CEST,M3.5.0,M10.5.0/3", 1792889999000000ull, "HH:mm:ss ZZ", "02:59:59 +0200");
+    expect("CET-1CEST,M3.5.0,M10.5.0/3", 1792890000000000ull, "HH:mm:ss ZZ", "02:00:00 +0100");
+}
+
 static void test_long(void **state)
 {
     char format[400], out[LOG_DATE_MAX];
@@ -70,8 +128,10 @@ static void test_long(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tokens),   cmocka_unit_test(test_zone), cmocka_unit_test(test_literal),
-        cmocka_unit_test(test_midnight), cmocka_unit_test(test_long),
+        cmocka_unit_test(test_tokens),      cmocka_unit_test(test_zone),
+        cmocka_unit_test(test_literal),     cmocka_unit_test(test_midnight),
+        cmocka_unit_test(test_ranges),      cmocka_unit_test(test_runs_of_letters),
+        cmocka_unit_test(test_summer_time), cmocka_unit_test(test_long),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -383,8 +383,14 @@ static void test_file(void **state)
         "- {script: inner.sh, cwd: sub, log_file: l.log}\n"
         "- {script: ./run.sh, name: again, log_file: false}\n");
     assert_int_equal(config_load_file(&ctx, folder + strlen("/tmp/"), &l.apps, &l.report), -22);
-    assert_non_null(strstr(l.report.errors.data, "cannot read"));
+    assert_non_null(strstr(l.report.errors.data, "is a folder, not a config file"));
     config_report_free(&l.report);
+    snprintf(path, sizeof(path), "%s/fifo.yaml", folder);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_int_equal(config_load_file(&ctx, path, &l.apps, &l.report), -22);
+    assert_non_null(strstr(l.report.errors.data, "pm start - < FILE"));
+    config_report_free(&l.report);
+    drop(folder, "fifo.yaml");
 
     snprintf(path, sizeof(path), "%s/eco.yaml", folder + strlen("/tmp/"));
     if (config_load_file(&ctx, path, &l.apps, &l.report) < 0)
@@ -407,6 +413,36 @@ static void test_file(void **state)
     drop(folder, "run.sh");
     drop(folder, "eco.yaml");
     rmdir(folder);
+}
+
+static bool put_over(void *arg, struct app_spec *spec)
+{
+    spec->instances = 0;
+    free(spec->interpreter);
+    spec->interpreter = xstrdup(arg);
+    spec->source_map_support = true;
+    return true;
+}
+
+/* What the command line puts over a file counts before anything is derived. */
+static void test_overlay(void **state)
+{
+    static const char text[] = "{name: a, script: /bin/sh, instances: 1000}";
+    struct config_ctx ctx = {
+        .cwd = "/tmp", .environ = environment, .overlay = put_over, .overlay_arg = (char *)"perl"};
+    struct loaded l = {0};
+
+    (void)state;
+    assert_int_equal(config_load_text(&ctx, "x", text, sizeof(text) - 1, CONFIG_YAML, &l.apps, &l.report), 0);
+    assert_int_equal(l.apps.v[0]->instances, resolve_cpus());
+    assert_false(l.apps.v[0]->merge_logs);
+    assert_string_equal(l.apps.v[0]->interpreter, "perl");
+    loaded_deinit(&l);
+    ctx.overlay_arg = (char *)"no-such-program";
+    assert_int_equal(config_load_text(&ctx, "x", text, sizeof(text) - 1, CONFIG_YAML, &l.apps, &l.report),
+                     -22);
+    assert_non_null(strstr(l.report.errors.data, "interpreter \"no-such-program\" not found"));
+    loaded_deinit(&l);
 }
 
 static void test_log_file_true(void **state)
@@ -485,13 +521,21 @@ static void test_passes_the_daemon(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shapes),        cmocka_unit_test(test_keys),
-        cmocka_unit_test(test_instances),     cmocka_unit_test(test_environment),
-        cmocka_unit_test(test_variables),     cmocka_unit_test(test_filter_env),
-        cmocka_unit_test(test_names),         cmocka_unit_test(test_more_keys),
-        cmocka_unit_test(test_warnings),      cmocka_unit_test(test_file),
-        cmocka_unit_test(test_log_file_true), cmocka_unit_test(test_error_lines),
-        cmocka_unit_test(test_file_names),    cmocka_unit_test(test_passes_the_daemon),
+        cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_instances),
+        cmocka_unit_test(test_environment),
+        cmocka_unit_test(test_variables),
+        cmocka_unit_test(test_filter_env),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_more_keys),
+        cmocka_unit_test(test_warnings),
+        cmocka_unit_test(test_file),
+        cmocka_unit_test(test_overlay),
+        cmocka_unit_test(test_log_file_true),
+        cmocka_unit_test(test_error_lines),
+        cmocka_unit_test(test_file_names),
+        cmocka_unit_test(test_passes_the_daemon),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

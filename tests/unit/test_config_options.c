@@ -315,8 +315,16 @@ static void test_env(void **state)
     assert_string_equal(env_get(env, "D"), "");
     assert_string_equal(env_get(env, "E"), "x#y");
     assert_string_equal(env_get(env, "F"), "last");
+    assert_int_equal(env_apply_file_text(&env,
+                                         "\xef\xbb\xbf"
+                                         "BOM=1\r\n",
+                                         10, &e),
+                     0);
+    assert_string_equal(env_get(env, "BOM"), "1");
+    assert_true(env_apply_file_text(&env, "A B=1\n", 6, &e) < 0);
+    assert_non_null(strstr(e.msg, "line 1: the name \"A B\" has a blank in it"));
     assert_true(env_apply_file_text(&env, "A=1\nnonsense\n", 13, &e) < 0);
-    assert_string_equal(e.msg, "line 2: expected NAME=value");
+    assert_string_equal(e.msg, "line 2: expected NAME=value, all of it in one line");
     assert_true(env_apply_file_text(&env, "A=\"x\n", 5, &e) < 0);
     strv_free(env);
 }

@@ -22,6 +22,9 @@ static char home_variable[128];
 static char *environment[] = {path_variable, home_variable, "LISTEN_FDS=3", "CALLER=1", NULL};
 static struct config_ctx ctx = {.cwd = folder, .environ = environment};
 
+/* A node that says whether it runs TypeScript. */
+#define NODE_ANSWERS(strips) "#!/bin/sh\necho 'v{\"strips\":" strips "}' >&3\n"
+
 static void put(const char *name, const char *text, mode_t mode)
 {
     char *path = fs_join(folder, name), *slash = strrchr(path, '/');
@@ -47,7 +50,7 @@ static int set_up(void **state)
     snprintf(path_variable, sizeof(path_variable), "PATH=%s/bin", folder);
     snprintf(home_variable, sizeof(home_variable), "HOME=%s/home", folder);
     put("bin/bash", "\177ELF", 0755);
-    put("bin/node", "\177ELF", 0755);
+    put("bin/node", NODE_ANSWERS("true"), 0755);
     put("bin/python3", "\177ELF", 0755);
     put("bin/tool", "#!/usr/bin/env node\n", 0755);
     put("bin/tool.py", "#!/usr/bin/env python3\n", 0755);
@@ -55,6 +58,7 @@ static int set_up(void **state)
     put("app.py", "1\n", 0644);
     put("app.rb", "1\n", 0644);
     put("app.ts", "1\n", 0644);
+    put("app.tsx", "1\n", 0644);
     put("my.app.v2.sh", "1\n", 0644);
     put("run", "#!/bin/sh\n", 0755);
     put("pyrun", "#!/usr/bin/env python3\n", 0755);
@@ -139,6 +143,28 @@ static void test_scripts(void **state)
     means("~/../app.js", "app", "node", "app.js");
     means("tool", "tool", "none", "bin/tool");
     means("tool.py", "tool", "none", "bin/tool.py");
+}
+
+static void test_typescript(void **state)
+{
+    struct app_spec *s = app_spec_new();
+    char *bun;
+
+    (void)state;
+    put("bin/node", NODE_ANSWERS("false"), 0755);
+    refused("app.ts", NULL, "TypeScript needs bun, or node 22.18 or newer");
+    refused("app.tsx", NULL, "interpreter \"bun\" not found");
+    strv_push(&s->interpreter_args, xstrdup("--import=tsx"));
+    resolve_with("app.ts", s); /* a loader may do it */
+    assert_string_equal(s->interpreter, "node");
+    app_spec_free(s);
+    put("bin/bun", "\177ELF", 0755);
+    means("app.ts", "app", "bun", "app.ts");
+    means("app.tsx", "app", "bun", "app.tsx");
+    bun = fs_join(folder, "bin/bun");
+    assert_int_equal(unlink(bun), 0);
+    free(bun);
+    put("bin/node", NODE_ANSWERS("true"), 0755);
 }
 
 static void test_refused(void **state)
@@ -291,10 +317,10 @@ static void test_interpreters(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_scripts),      cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_command_line), cmocka_unit_test(test_long_command_line),
-        cmocka_unit_test(test_flags),        cmocka_unit_test(test_bad_flags),
-        cmocka_unit_test(test_interpreters),
+        cmocka_unit_test(test_scripts),           cmocka_unit_test(test_typescript),
+        cmocka_unit_test(test_refused),           cmocka_unit_test(test_command_line),
+        cmocka_unit_test(test_long_command_line), cmocka_unit_test(test_flags),
+        cmocka_unit_test(test_bad_flags),         cmocka_unit_test(test_interpreters),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

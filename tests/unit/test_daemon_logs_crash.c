@@ -281,7 +281,7 @@ static void disk_full(const char *dir, unsigned full_ms, bool overflow)
 
     check_kept(text, 0, overflow, total);
     for (char *c = r; *c; c = strchr(c, '\n') + 1) {
-        c += 4; /* "1:F:" */
+        c = strchr(strchr(c, ':') + 1, ':') + 1; /* "1:FLAGS:" */
         buf_append(&plain, c, (size_t)(strchr(c, '\n') + 1 - c));
     }
     check_kept(plain.data, 0, overflow, total);
