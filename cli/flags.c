@@ -193,6 +193,14 @@ const struct flag control_flags[] = {
     {0},
 };
 
+const struct flag logrotate_flags[] = {
+    {.name = "json", .type = FLAG_BOOL, .help = "print what became of each file as JSON"},
+    {.name = "install", .type = FLAG_BOOL, .help = "write a file for logrotate(8) instead"},
+    {.name = "path", .type = FLAG_TEXT, .arg = "FILE", .help = "of that file; default /etc/logrotate.d/pm-<user>"},
+    OF_CONFIG_FLAGS,
+    {0},
+};
+
 const struct flag light_flags[] = {
     JSON_OUTCOMES,
     OF_CONFIG_FLAGS,

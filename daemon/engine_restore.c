@@ -13,6 +13,7 @@
 #include "common/mem.h"
 #include "common/plog.h"
 #include "daemon/engine.h"
+#include "daemon/log_policy.h"
 #include "daemon/saved.h"
 
 #define RESTORE_LATER_MAX 65536
@@ -236,6 +237,7 @@ void restore_image(struct engine *e, const struct store_image *image)
     r->image_done = true;
     snprintf(e->home_id, sizeof(e->home_id), "%s", image->home_id);
     saved_load(e, image);
+    log_policy_apply(e);
     if (!saved_begin(e, image, r->same_boot, r->damaged))
         take_list(e, image);
     if (image->ended == STORE_TERMINATED)

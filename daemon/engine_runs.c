@@ -14,6 +14,7 @@
 #include "daemon/engine.h"
 #include "daemon/foreign.h"
 #include "daemon/log_paths.h"
+#include "daemon/log_policy.h"
 #include "daemon/notify.h"
 
 /*
@@ -51,6 +52,7 @@ json_t *engine_read_blob(int spec_fd)
 static void attach_logs(struct engine *e, struct hold *hold, const struct app_spec *s, uint32_t process,
                         uint32_t instance)
 {
+    struct log_rotate_policy rotate;
     struct log_paths paths;
 
     if (hold->fds[KW_FD_STDOUT] < 0 && hold->fds[KW_FD_STDERR] < 0)
@@ -67,6 +69,7 @@ static void attach_logs(struct engine *e, struct hold *hold, const struct app_sp
                                 .json = s->log_type && strcmp(s->log_type, "json") == 0,
                                 .disabled = s->disable_logs,
                                 .lent = true,
+                                .rotate = log_policy_of_app(s, &rotate) ? &rotate : NULL,
                                 .uid = -1,
                                 .gid = -1};
     /* Until engine_stream_done: a thousand apps would need four thousand duplicates. */
