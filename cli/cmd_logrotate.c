@@ -29,9 +29,13 @@ static int tell(const struct cli *c, const json_t *file)
 static int rotate(struct cli *c, const struct args *a)
 {
     json_t *params = NULL, *result = NULL, *files, *file;
-    int code = a->n_words ? control_selectors(c, a, 0, &params) : EXIT_DONE, worst = EXIT_DONE;
+    int code = EXIT_DONE, worst = EXIT_DONE;
     size_t i;
 
+    if (!c->connected)
+        return session_no_daemon(c);
+    if (a->n_words)
+        code = control_selectors(c, a, 0, &params);
     if (code == EXIT_DONE)
         code = session_call(c, "logrotate", params, &result);
     if (code != EXIT_DONE)

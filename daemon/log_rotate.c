@@ -209,7 +209,7 @@ static char *full_name(const struct place *p, const char *name)
 /* All that was written is known to the database, with the cursors of everyone who wrote it. */
 static int settle(struct log_writer *w, struct log_file *f, struct err *e)
 {
-    f->dirty = true;
+    /* Streams that ended are through: what they wrote is recorded. */
     log_mark_writers(w, f);
     if (!log_commit(w) || f->dirty || !log_file_recorded(f) || f->rec.size != f->now.size)
         return err_set(e, -EAGAIN, "%s cannot be written now, so %s is not rotated", w->l->db_path, f->path);

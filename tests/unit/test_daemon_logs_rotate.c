@@ -62,6 +62,7 @@ static struct asked ask(struct path *p, const char *file)
     char *paths[] = {(char *)file, NULL};
     struct asked a = {0};
 
+    logs_drain(p->logs, 1);
     logs_rotate(p->logs, paths, on_rotated, &a);
     path_until(p, &a.done);
     assert_int_equal(a.n, 1);
@@ -102,6 +103,7 @@ static void test_ask(void **state)
     assert_int_equal(stat(file, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0604);
     put(out[1], " of it\n");
+    logs_drain(p.logs, 1);
     path_flush(&p);
     expect_file(file, "half of it\n");
     a = ask(&p, file);
@@ -150,6 +152,7 @@ static void test_link(void **state)
     assert_int_equal(a.failed, 0);
     assert_non_null(strstr(a.to, "/real__"));
     put(out[1], "two\n");
+    logs_drain(p.logs, 1);
     path_flush(&p);
     expect_file(real, "two\n");
     expect_file(a.to, "one\n");
@@ -184,6 +187,7 @@ static void test_long_line(void **state)
     assert_int_equal(a.failed, 0);
     assert_non_null(strstr(a.why, "end of the line"));
     put(out[1], "y\nnext\n");
+    logs_drain(p.logs, 1);
     path_flush(&p);
     char **v = rotated(p.dir, "o.log");
     assert_int_equal(strv_len(v), 1);
@@ -213,11 +217,13 @@ static void test_policies(void **state)
     logs_attach(p.logs, &run, out[0], -1, -1, -1);
     for (int i = 0; i < 20; i++)
         put(out[1], "0123456789\n");
+    logs_drain(p.logs, 1);
     path_flush(&p);
     v = rotated(p.dir, "o.log");
     assert_int_equal(strv_len(v), 0);
     strv_free(v);
     logs_rotate_default(p.logs, &pol); /* at once, as it is too large */
+    logs_drain(p.logs, 1);
     path_flush(&p);
     v = rotated(p.dir, "o.log");
     assert_int_equal(strv_len(v), 1);
@@ -226,6 +232,7 @@ static void test_policies(void **state)
     logs_rotate_process(p.logs, 1, &pol);
     for (int i = 0; i < 20; i++)
         put(out[1], "0123456789\n");
+    logs_drain(p.logs, 1);
     path_flush(&p);
     v = rotated(p.dir, "o.log");
     assert_int_equal(strv_len(v), 1);
