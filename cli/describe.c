@@ -44,6 +44,7 @@ static const struct {
     {"restarts", "pm2_env.restart_time", NUMBER, NEVER},
     {"unstable restarts", "pm2_env.unstable_restarts", NUMBER, IF_NONE},
     {"dropped log lines", "pm.dropped_lines", NUMBER, IF_NONE},
+    {"log trouble", "pm.log_trouble", TEXT, IF_NONE},
     {"namespace", "pm2_env.namespace", TEXT, NEVER},
     {"version", "pm2_env.version", TEXT, NEVER},
     {"mode", "pm2_env.exec_mode", MODE, NEVER},

@@ -103,6 +103,7 @@ void engine_sys_init(struct engine *e);
 void runtime_new(struct engine *e, struct process *p);
 void runtimes_end(struct engine *e); /* of all processes; their memory lasts until the loop's next turn */
 void engine_save_process(struct engine *e, const struct process *p);
+void engine_limit_logs(struct engine *e, const struct app *a);
 void engine_save_app(struct engine *e, struct app *a); /* also after every change of its configuration */
 /* Another configuration for the app, from the next run of each process on. Queued for state.db. */
 void engine_set_spec(struct engine *e, struct app *a, struct app_spec *take_spec);

@@ -383,7 +383,7 @@ void engine_keeper_tick(struct engine *e)
         engine_send(e, &beat);
     else if (e->keeper_retry)
         start_keeper(e);
-    if (e->acks_pending && e->store) {
+    if (e->acks_pending && e->logs) { /* the store closes after the logs: then nothing is asked of it */
         struct late_acks *late = xcalloc(1, sizeof(*late));
 
         e->acks_pending = false;

@@ -13,7 +13,6 @@
 #include "common/mem.h"
 #include "common/plog.h"
 #include "daemon/engine.h"
-#include "daemon/log_policy.h"
 #include "daemon/saved.h"
 
 #define RESTORE_LATER_MAX 65536
@@ -205,7 +204,7 @@ static void take_list(struct engine *e, const struct store_image *image)
         struct app_spec *s = j ? app_spec_from_json(j, &err) : NULL;
 
         if (s)
-            supervisor_add_app(e->sup, image->apps[i].id, s);
+            engine_limit_logs(e, supervisor_add_app(e->sup, image->apps[i].id, s));
         else
             log_error("app %llu in state.db cannot be read: %s", (unsigned long long)image->apps[i].id,
                       j ? err.msg : "not JSON");
@@ -237,7 +236,6 @@ void restore_image(struct engine *e, const struct store_image *image)
     r->image_done = true;
     snprintf(e->home_id, sizeof(e->home_id), "%s", image->home_id);
     saved_load(e, image);
-    log_policy_apply(e);
     if (!saved_begin(e, image, r->same_boot, r->damaged))
         take_list(e, image);
     if (image->ended == STORE_TERMINATED)

@@ -49,6 +49,24 @@ json_t *engine_read_blob(int spec_fd)
     return j;
 }
 
+static struct log_limits limits_of(const struct app_spec *s)
+{
+    return (struct log_limits){.drop = strcmp(s->log_policy, "drop") == 0,
+                               .block_ms = (uint64_t)s->log_block_timeout,
+                               .rate_lines = (uint64_t)s->log_rate_limit.lines,
+                               .rate_bytes = (uint64_t)s->log_rate_limit.bytes,
+                               .keep_bytes = (uint64_t)s->log_retention.max_bytes,
+                               .keep_ms = (uint64_t)s->log_retention.max_age};
+}
+
+void engine_limit_logs(struct engine *e, const struct app *a)
+{
+    const struct log_limits limits = limits_of(a->spec);
+
+    if (e->logs)
+        logs_limit_app(e->logs, a->spec->name, &limits);
+}
+
 static void attach_logs(struct engine *e, struct hold *hold, const struct app_spec *s, uint32_t process,
                         uint32_t instance)
 {
@@ -71,7 +89,8 @@ static void attach_logs(struct engine *e, struct hold *hold, const struct app_sp
                                 .lent = true,
                                 .rotate = log_policy_of_app(s, &rotate) ? &rotate : NULL,
                                 .uid = -1,
-                                .gid = -1};
+                                .gid = -1,
+                                .limits = limits_of(s)};
     /* Until engine_stream_done: a thousand apps would need four thousand duplicates. */
     logs_attach(e->logs, &run, hold->fds[KW_FD_STDOUT], hold->fds[KW_FD_STDERR], hold->fds[KW_FD_SPOOL_OUT],
                 hold->fds[KW_FD_SPOOL_ERR]);

@@ -146,6 +146,14 @@ static void sys_sweep(void *ctx, struct process *p, uint64_t run, bool polite)
     tree_submit(&e->loop, &job, tree_done, e);
 }
 
+static bool sys_left_nothing(void *ctx, struct process *p, uint64_t run)
+{
+    struct engine *e = ctx;
+    struct tree_job job = tree_job_of(e, p, run, TREE_LOOK);
+
+    return tree_left_nothing(&job.ctx, &job.run);
+}
+
 static void save_run(struct engine *e, const struct process *p, const struct run_end *end)
 {
     struct runtime *r = runtime_of(p);
@@ -295,6 +303,7 @@ void engine_save_app(struct engine *e, struct app *a)
     size_t len;
 
     app_cache_drop(a);
+    engine_limit_logs(e, a);
     row.json = app_spec_text(a, &len);
     store_put_app(e->store, &row);
 }
@@ -460,6 +469,7 @@ void engine_sys_init(struct engine *e)
         .kill = sys_kill,
         .kill_run = sys_kill_run,
         .sweep = sys_sweep,
+        .left_nothing = sys_left_nothing,
         .run_started = sys_run_started,
         .run_ended = sys_run_ended,
         .changed = sys_changed,

@@ -99,6 +99,14 @@ static void set_aside(struct log_writer *w, const char *why)
     forget_keys(w);
 }
 
+void log_db_damaged(struct log_writer *w)
+{
+    if (!w->db.handle)
+        return;
+    roll_back(w);
+    set_aside(w, "found in reading");
+}
+
 static bool open_db(struct log_writer *w)
 {
     char why[256] = "";
@@ -160,12 +168,25 @@ int log_txn_begin(struct log_writer *w)
     return rc;
 }
 
+/*
+ * Old lines go by whole batches: one is not much larger than what may go at once, and not much longer than an
+ * eighth of the time that lines are kept.
+ */
+static bool batch_is_full(const struct log_stream *s, uint64_t time_us)
+{
+    const struct log_batch *b = &s->batch;
+    uint64_t keep_us = s->limits.keep_ms * 1000, part = s->limits.keep_bytes / 8;
+
+    return b->bytes >= LOG_BATCH_BYTES || (part && b->bytes >= (part > 4096 ? part : 4096)) ||
+           (keep_us && time_us > b->first_us && time_us - b->first_us > keep_us / 8);
+}
+
 static int add_to_batch(struct log_writer *w, struct log_stream *s, uint64_t id, uint64_t time_us, size_t len)
 {
     struct log_batch *b = &s->batch;
     int rc = SQLITE_OK;
 
-    if (b->first && id - b->first >= LOG_BATCH_SPAN) {
+    if (b->first && (id - b->first >= LOG_BATCH_SPAN || batch_is_full(s, time_us))) {
         if (b->last != s->batch_committed.last)
             rc = log_db_put_batch(&w->db, s->id, b);
         b->first = 0;
@@ -200,6 +221,7 @@ int log_add_row(struct log_writer *w, struct log_stream *s, const struct log_lin
     s->row_flags = copy.flags;
     w->rows++;
     w->bytes += copy.len;
+    w->prune.fresh += copy.len + LOG_ROW_EXTRA;
     if (live)
         LIST_FOREACH (sub, &w->subs, by_writer)
             if (log_filter_match(&sub->filter, s->run, s->process, s->kind))
@@ -361,7 +383,7 @@ static void committed(struct log_writer *w)
         s->last_id_committed = s->last_id;
         s->row_flags_committed = s->row_flags;
         if (rows->told)
-            rows->drop_lines = rows->drop_bytes = 0;
+            rows->drop_lines = rows->drop_bytes = rows->slow = 0;
         rows->told = rows->dropping = false;
         for (unsigned i = 0; i < s->n_sinks; i++)
             s->sinks[i].committed = s->sinks[i].base = s->sinks[i].pos;
@@ -379,7 +401,7 @@ bool log_commit(struct log_writer *w)
     if (STAILQ_EMPTY(&w->dirty) && !w->in_txn)
         return true;
     w->pace_from = clock_mono_ms();
-    if (!log_db_usable(w))
+    if (!log_db_usable(w) || (w->disk.level == DISK_STOP && !w->emptying))
         return not_committed(w);
     if (log_db_moved(&w->db)) {
         /* Commits to a file without a name keep succeeding, and all would be gone at the end. */

@@ -11,7 +11,8 @@
 
 #include <sqlite3.h>
 
-#define LOG_BATCH_SPAN 4096u /* row ids that one batch covers at most */
+#define LOG_BATCH_SPAN  4096u          /* row ids that one batch covers at most */
+#define LOG_BATCH_BYTES (1024u * 1024) /* ... and about so many bytes of lines */
 
 enum log_db_statement {
     LOG_DB_BEGIN,

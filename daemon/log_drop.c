@@ -8,8 +8,9 @@
 
 size_t log_drop_text(const struct log_sink *k, char out[128])
 {
-    int n = snprintf(out, 128, "[pm] %llu lines dropped (%llu bytes): the log could not be written",
-                     (unsigned long long)k->drop_lines, (unsigned long long)k->drop_bytes);
+    int n = snprintf(out, 128, "[pm] %llu lines dropped (%llu bytes): the log could not %s",
+                     (unsigned long long)k->drop_lines, (unsigned long long)k->drop_bytes,
+                     k->slow ? "keep up" : "be written");
 
     return (size_t)n;
 }
@@ -77,12 +78,14 @@ static bool stuck_for(uint64_t since, uint64_t now, uint64_t limit)
 void log_drop_check(struct log_writer *w, struct log_stream *s)
 {
     uint64_t now = clock_mono_ms(), taken = atomic_load(&s->taken);
-    bool full = stuck_for(atomic_load(&s->paused_since), now, LOG_BLOCK_MS) ||
-                stuck_for(atomic_load(&w->l->full_since), now, LOG_BLOCK_MS);
+    uint64_t patience = s->limits.drop ? 0 : s->limits.block_ms ? s->limits.block_ms : LOG_BLOCK_MS;
+    bool full = stuck_for(atomic_load(&s->paused_since), now, patience) ||
+                stuck_for(atomic_load(&w->l->full_since), now, patience);
 
     for (unsigned i = 0; s->placed && i < s->n_sinks; i++) {
         struct log_sink *k = &s->sinks[i];
-        bool failing = k->file ? k->file->failing : w->db_failing;
+        bool stopped = log_sink_stopped(w, k);
+        bool failing = k->file ? k->file->failing || stopped : (w->db_failing || stopped) && !w->in_txn;
         bool over = stuck_for(s->ended_at, now, k->file ? LOG_BLOCK_MS : LOG_ENDED_MS);
 
         if (!failing || k->abandoned)
@@ -94,8 +97,26 @@ void log_drop_check(struct log_writer *w, struct log_stream *s)
             log_mark_dirty(w, s);
         } else if (full || (k->dropping && taken - k->pos > LOG_STREAM_MAX / 2)) {
             k->dropping = true;
+            k->slow = false;
             log_drop(w, s, k, taken, s->ended_at != 0);
         }
         log_retry_later(w, now + LOG_RETRY_MS);
+    }
+}
+
+void log_drop_overflow(struct log_writer *w, struct log_stream *s, uint64_t avail)
+{
+    if (!s->limits.drop || !s->placed || !atomic_load(&s->paused_since))
+        return;
+    for (unsigned i = 0; i < s->n_sinks; i++) {
+        struct log_sink *k = &s->sinks[i];
+
+        if (k->abandoned || avail < k->pos + LOG_STREAM_MAX / 2)
+            continue;
+        /* Rows of an open transaction must not be passed over when it fails. */
+        if (w->in_txn && !log_commit(w))
+            return;
+        k->slow = k->slow || !k->drop_lines;
+        log_drop(w, s, k, avail - LOG_STREAM_MAX / 2, false);
     }
 }

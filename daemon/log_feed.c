@@ -16,9 +16,16 @@ struct chunk {
     size_t n_pieces, end; /* bytes that the pieces make up */
 };
 
+bool log_sink_stopped(const struct log_writer *w, const struct log_sink *k)
+{
+    if (w->disk.level != DISK_STOP)
+        return false;
+    return !k->file || (k->file->fd >= 0 && k->file->regular && k->file->now.dev == w->db.dev);
+}
+
 bool log_sink_usable(struct log_writer *w, const struct log_sink *k)
 {
-    if (k->abandoned)
+    if (k->abandoned || log_sink_stopped(w, k))
         return false;
     if (!k->file)
         return log_db_usable(w);
@@ -33,12 +40,20 @@ void log_file_failed(struct log_writer *w, struct log_file *f, int rc, const cha
     if (!f->failing && now >= f->quiet_until)
         log_trouble(w, "%s", text);
     f->quiet_until = now + LOG_QUIET_MS;
+    log_file_ill(w->l, f->path, text);
     f->failing = true;
     f->retry_at = now + LOG_RETRY_MS;
     log_retry_later(w, f->retry_at);
     /* Space may come back to an open file; most other errors do not go away from it. */
     if (rc != -ENOSPC && rc != -EDQUOT && rc != -EFBIG && rc != -EAGAIN)
         log_file_close(f);
+}
+
+void log_file_works(struct log_writer *w, struct log_file *f)
+{
+    if (f->failing)
+        log_file_well(w->l, f->path);
+    f->failing = false;
 }
 
 /* Writes to the file of a sink, after the newline that the file lacks. */
@@ -142,7 +157,8 @@ static void feed_file(struct log_writer *w, struct log_stream *s, struct log_sin
         body = (struct iovec){w->text.data, w->text.len};
     if (!append(w, s, k, &body))
         return;
-    k->file->failing = k->dropping = false;
+    log_file_works(w, k->file);
+    k->dropping = false;
     k->mid = last->flags & LOG_F_PARTIAL;
     /* Each piece of a long line is an object of its own, and ends. */
     k->file->now.tail = k->mid && !s->json ? log_stream_key(s) : 0;
@@ -209,8 +225,8 @@ static bool tell_rows(struct log_writer *w, struct log_stream *s, const struct l
     return rc == SQLITE_OK;
 }
 
-static bool tell_file(struct log_writer *w, struct log_stream *s, struct log_sink *k,
-                      const struct log_line *line)
+static bool write_note(struct log_writer *w, struct log_stream *s, struct log_sink *k,
+                       const struct log_line *line)
 {
     struct log_sink ended = *k;
     struct iovec body;
@@ -233,7 +249,16 @@ static bool tell_file(struct log_writer *w, struct log_stream *s, struct log_sin
         return false;
     /* The trouble is not over before the app's own lines can be written. */
     k->file->now.tail = 0;
+    return true;
+}
+
+static bool tell_file(struct log_writer *w, struct log_stream *s, struct log_sink *k,
+                      const struct log_line *line)
+{
+    if (!write_note(w, s, k, line))
+        return false;
     k->drop_lines = k->drop_bytes = 0;
+    k->slow = false;
     return true;
 }
 
@@ -335,14 +360,47 @@ static unsigned tell_all_drops(struct log_writer *w, struct log_stream *s, unsig
     return mask;
 }
 
+/* Takes a sink over a gap. False when it has to try again. */
+static bool pass_gap(struct log_writer *w, struct log_stream *s, struct log_sink *k,
+                     const struct log_gap *gap)
+{
+    char text[128];
+    struct log_line line = line_of(s, clock_wall_us());
+    int rc;
+
+    if (k->pos != gap->from) { /* it was dropped up to the middle of the gap */
+        log_drop(w, s, k, gap->to, true);
+        k->mid = false;
+        return true;
+    }
+    line.len = log_gap_text(gap, text);
+    line.text = text;
+    line.flags = LOG_F_DROPPED;
+    if (k->file) {
+        if (!write_note(w, s, k, &line))
+            return false;
+        k->file->failing = k->dropping = false;
+    } else if ((rc = log_add_row(w, s, &line, any_sub(w, s))) != SQLITE_OK) {
+        log_txn_failed(w, rc);
+        return false;
+    }
+    k->mid = false;
+    k->pos = gap->to;
+    return true;
+}
+
 bool log_feed(struct log_writer *w, struct log_stream *s, uint64_t avail, bool last)
 {
     struct chunk c = {0};
-    uint64_t limit;
+    const struct log_gap *gap;
+    uint64_t limit, all = avail;
     unsigned mask;
 
     if (s->finished || !log_place(w, s))
         return false;
+    log_drop_overflow(w, s, avail);
+    avail = log_gate_pass(w, s, avail, last);
+    last = last && avail == all;
     mask = pick(w, s, avail, &c.from, &limit);
     if (!mask)
         return false;
@@ -356,6 +414,15 @@ bool log_feed(struct log_writer *w, struct log_stream *s, uint64_t avail, bool l
     mask = tell_all_drops(w, s, mask);
     if (!mask || c.from >= avail)
         return false;
+    gap = log_gate_gap(s, c.from, &limit);
+    if (gap) {
+        bool moved = false;
+
+        for (unsigned i = 0; i < s->n_sinks; i++)
+            if (mask & 1u << i)
+                moved = pass_gap(w, s, &s->sinks[i], gap) || moved;
+        return moved;
+    }
     if (!read_chunk(w, s, &c, limit, limit < avail ? LOG_SPLIT_CUT : last ? LOG_SPLIT_END : LOG_SPLIT_KEEP))
         return false;
     for (unsigned i = 1; i < s->n_sinks; i++)

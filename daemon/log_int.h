@@ -14,15 +14,16 @@
 #include "common/log_date.h"
 #include "daemon/log_db.h"
 #include "daemon/log_file.h"
+#include "daemon/log_rate.h"
 #include "daemon/logs.h"
 
 #define LOG_STREAM_MAX  (4u * 1024 * 1024)  /* bytes of one stream that wait in its spool */
 #define LOG_TOTAL_MAX   (64u * 1024 * 1024) /* of all streams */
 #define LOG_TAKE_MAX    (1024u * 1024)      /* bytes a stream may take in one turn of the loop */
 #define LOG_LIVE_MAX    (8u * 1024 * 1024)  /* bytes on the way to the subscribers */
-#define LOG_BLOCK_MS    5000u               /* full and stuck for so long: lines are dropped */
 #define LOG_ENDED_MS    60000u              /* a stream that ended waits so long for a broken database */
 #define LOG_RETRY_MS    500u
+#define LOG_SOON_MS     20u           /* before the writer is woken for streams that came or ended */
 #define LOG_PACE_MS     20u           /* between two commits while bytes keep coming */
 #define LOG_PACE_BYTES  (512u * 1024) /* ... unless so many wait */
 #define LOG_QUIET_MS    10000u        /* trouble that comes back so soon was never over */
@@ -39,9 +40,24 @@ struct log_sink {
     uint64_t base;                   /* where the rows go back to when the transaction fails */
     bool mid;                        /* `pos` is inside a long line */
     bool dropping;                   /* was stuck for too long: drops at once, until it works again */
+    bool slow;                       /* what is not yet told was dropped for want of speed */
     bool told;                       /* rows: the line about dropped ones is in the open transaction */
     bool abandoned;                  /* the stream ended, and this will get nothing more */
     uint64_t drop_lines, drop_bytes; /* dropped at `pos`, not yet told */
+};
+
+/* Lines that log_rate_limit takes out; see log_gate.c. */
+struct log_gap {
+    uint64_t from, to, lines;
+};
+struct log_gate {
+    bool on;
+    bool mid, mid_dropped; /* `pos` is inside a long line, which was dropped */
+    bool open;             /* the last gap may still grow */
+    uint64_t pos;          /* judged up to here */
+    struct log_rate rate;
+    struct log_gap *gaps; /* in order */
+    size_t n;
 };
 
 /* Grouped by who may touch what, not packed. NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding) */
@@ -103,6 +119,8 @@ struct log_stream {
     bool doubled;   /* paths[0] and paths[1] are one file: there is no sink for the second */
     bool new_sinks; /* the committed rows of its sinks are of other files */
     struct log_date date;
+    struct log_limits limits;
+    struct log_gate gate;
     struct log_batch batch, batch_committed;
     uint64_t last_id, last_id_committed;
     uint8_t row_flags, row_flags_committed; /* of the newest row */
@@ -120,15 +138,23 @@ enum log_msg_type {
     LOG_MSG_SUB,
     LOG_MSG_UNSUB,
     LOG_MSG_REOPEN,
-    LOG_MSG_WIPE,   /* `what` is the barrier of a struct log_wipe */
-    LOG_MSG_ROTATE, /* ... of a struct log_rotate */
+    LOG_MSG_ROTATE, /* `what` is the barrier of a struct log_rotate */
     LOG_MSG_POLICY, /* `what` is a struct log_policy_news */
+    LOG_MSG_DAMAGE, /* `what` is the generation of the database that a reader found damaged */
+    LOG_MSG_LIMITS, /* struct log_limits_msg */
+    LOG_MSG_WIPE,   /* `what` is the barrier of a struct log_wipe */
     LOG_MSG_STOP
 };
 struct log_msg {
     STAILQ_ENTRY(log_msg) next;
     enum log_msg_type type;
     void *what;
+};
+
+struct log_limits_msg {
+    char *app; /* NULL: `bounds` */
+    struct log_limits limits;
+    struct log_bounds bounds;
 };
 
 /* Writer to loop. */
@@ -205,6 +231,7 @@ struct logs {
     unsigned handles; /* uv handles that are not closed yet */
     LIST_HEAD(, log_stream) runs[LOG_RUN_BUCKETS];
     uv_timer_t rest; /* runs only while an app floods */
+    uv_timer_t soon; /* runs only while the writer is not told yet of streams that came or ended */
     TAILQ_HEAD(, log_stream) paused;
     TAILQ_HEAD(, log_stream) resting;
     LIST_HEAD(, log_sub) subs;
@@ -234,13 +261,23 @@ struct logs {
         uint64_t lines;
     } * drops;
     size_t n_drops;
+    struct log_ill {
+        char *path, *why;
+    } * ills; /* the files that cannot be written */
+    size_t n_ills;
 };
 
 /* log_queue.c */
 void log_post(struct logs *l, enum log_msg_type type, void *what);
 void log_news(struct logs *l, struct log_stream *s, size_t bytes);
+/* A new stream, and the end of one of whose bytes the writer knows: it hears of them soon, not at once. Loop
+ * only. */
+void log_attached(struct logs *l, struct log_stream *s);
+void log_ended(struct logs *l, struct log_stream *s);
 void log_report(struct logs *l, enum log_event_type type, void *what);
 void log_count_drop(struct logs *l, uint32_t process, uint64_t lines);
+void log_file_ill(struct logs *l, const char *path, const char *why);
+void log_file_well(struct logs *l, const char *path);
 
 /* log_intake.c: the loop's side of a stream */
 void log_intake_start(struct log_stream *s);
@@ -252,6 +289,7 @@ void log_intake_close(struct log_stream *s); /* closes the pipe, or leaves it to
 
 /* logs.c */
 void log_stream_free(struct log_stream *s);
+void log_limits_msg_free(struct log_limits_msg *m);
 void log_maybe_closed(struct logs *l);
 
 /* log_query.c, log_live.c: on the loop */

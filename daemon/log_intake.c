@@ -82,6 +82,7 @@ static void pause_stream(struct log_stream *s)
         TAILQ_INSERT_TAIL(&l->paused, s, by_pause);
         atomic_store(&s->paused_since, now);
         atomic_fetch_add(&l->n_paused, 1);
+        log_news(l, s, 0); /* log_policy drop acts now */
     }
     if (atomic_load(&l->used) >= LOG_TOTAL_MAX && !atomic_load(&l->full_since))
         atomic_store(&l->full_since, now);
@@ -258,7 +259,7 @@ void log_intake_end(struct log_stream *s)
     if (s->disabled)
         log_report(l, LOG_EV_DONE, s);
     else
-        log_news(l, s, 0);
+        log_ended(l, s);
 }
 
 void log_intake_resume(struct logs *l)

@@ -66,5 +66,6 @@ void log_policy_apply(struct engine *e)
         if (name && log_rotate_setting(&p, name, json_string_value(value), &err) < 0)
             log_warn("a stored setting is left out: %s", err.msg);
     }
-    logs_rotate_default(e->logs, &p);
+    if (e->logs)
+        logs_rotate_default(e->logs, &p);
 }

@@ -49,6 +49,8 @@ static void after_read(uv_work_t *work, int status)
 
     if (status < 0)
         j->rc = status;
+    if (j->rc == -EUCLEAN)
+        log_post(l, LOG_MSG_DAMAGE, (void *)(uintptr_t)j->generation); /* NOLINT(performance-no-int-to-ptr) */
     l->job_running = false;
     finish_job(j);
     log_query_next(l);

@@ -270,7 +270,8 @@ int log_read_last(struct log_reader *r, const char *path, unsigned generation,
         free(f.sources[i].app);
     free(f.sources);
     free(f.ranges);
-    if (rc != SQLITE_OK)
-        log_reader_close(r);
-    return rc == SQLITE_OK ? 0 : -EIO;
+    if (rc == SQLITE_OK)
+        return 0;
+    log_reader_close(r);
+    return log_db_verdict(rc) == LOG_DB_BAD ? -EUCLEAN : -EIO;
 }

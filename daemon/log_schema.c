@@ -50,6 +50,8 @@ static const char *const migrations[] = {
     "  s.app AS app, s.instance AS instance, s.run AS run,"
     "  CASE s.kind WHEN 1 THEN 'out' ELSE 'err' END AS stream, CAST(l.text AS TEXT) AS line"
     "  FROM line l JOIN stream s ON s.id = l.stream;",
+    /* From the oldest row to the newest, whosever it is: for those who delete. */
+    "CREATE INDEX batch_first ON batch (first);",
 };
 
 static int version_of(sqlite3 *handle, int *version)

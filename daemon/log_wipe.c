@@ -172,7 +172,7 @@ static void end_job(struct log_writer *w, struct log_wipe *j)
     log_report(w->l, LOG_EV_BARRIER, &j->barrier);
 }
 
-void log_wipe_begin(struct log_writer *w, struct log_barrier *barrier)
+static void begin_job(struct log_writer *w, struct log_barrier *barrier)
 {
     struct log_wipe *j = (struct log_wipe *)barrier;
     struct log_stream *s;
@@ -197,6 +197,13 @@ void log_wipe_begin(struct log_writer *w, struct log_barrier *barrier)
         if (concerns(j, s->process))
             s->batch = s->batch_committed = (struct log_batch){0};
     STAILQ_INSERT_TAIL(&w->wipes, j, entry);
+}
+
+void log_wipe_begin(struct log_writer *w, struct log_barrier *barrier)
+{
+    w->emptying = true;
+    begin_job(w, barrier);
+    w->emptying = false;
 }
 
 static void select_sql(const struct log_wipe *j, struct buf *sql)
@@ -285,8 +292,16 @@ void log_wipe_step(struct log_writer *w)
 {
     struct log_wipe *j = STAILQ_FIRST(&w->wipes);
 
-    if (!j || !step(w, j))
+    bool done;
+
+    if (!j)
         return;
+    w->emptying = true;
+    done = step(w, j);
+    w->emptying = false;
+    if (!done)
+        return;
+    w->prune.wanted = true; /* to give the space back */
     STAILQ_REMOVE_HEAD(&w->wipes, entry);
     end_job(w, j);
 }

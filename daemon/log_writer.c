@@ -147,6 +147,7 @@ static void work_all(struct log_writer *w)
     struct log_stream *s;
 
     open_due(w, UINT64_MAX);
+    w->settle = true;
     TAILQ_FOREACH (s, &w->streams, by_writer) {
         uint64_t upto = atomic_load(&s->taken);
 
@@ -157,6 +158,7 @@ static void work_all(struct log_writer *w)
         while (turn(w, s, upto))
             commit_if_large(w);
     }
+    w->settle = false;
     log_commit(w);
 }
 
@@ -164,12 +166,31 @@ static void reopen_files(struct log_writer *w)
 {
     struct log_stream *s;
 
-    for (struct log_file *f = w->files.first; f; f = f->next)
+    for (struct log_file *f = w->files.first; f; f = f->next) {
         log_file_close(f);
+        log_file_works(w, f); /* as far as is known: it is tried at once */
+    }
     log_twins_part(w);
     TAILQ_FOREACH (s, &w->streams, by_writer)
         if (s->placed)
             open_files(w, s);
+}
+
+static void set_limits(struct log_writer *w, struct log_limits_msg *m)
+{
+    struct log_stream *s;
+
+    if (m->app) {
+        log_prune_limit(w, m->app, &m->limits);
+        TAILQ_FOREACH (s, &w->streams, by_writer)
+            if (strcmp(s->app, m->app) == 0)
+                s->limits = m->limits;
+    } else {
+        w->prune.bounds = m->bounds;
+        w->prune.wanted = true;
+        w->disk.checked_at = 0;
+    }
+    log_limits_msg_free(m);
 }
 
 static void handle(struct log_writer *w, const struct log_msg *m)
@@ -200,6 +221,13 @@ static void handle(struct log_writer *w, const struct log_msg *m)
         work_all(w);
         reopen_files(w);
         log_commit(w);
+        break;
+    case LOG_MSG_DAMAGE:
+        if (w->generation == (unsigned)(uintptr_t)m->what)
+            log_db_damaged(w);
+        break;
+    case LOG_MSG_LIMITS:
+        set_limits(w, m->what);
         break;
     case LOG_MSG_WIPE:
         work_all(w);
@@ -266,13 +294,15 @@ static void wait_for_work(struct log_writer *w, struct msg_list *msgs)
     struct log_stream *s;
 
     pthread_mutex_lock(&l->lock);
-    while (!l->urgent && STAILQ_EMPTY(&w->work) && STAILQ_EMPTY(&w->wipes)) {
+    while (!l->urgent && STAILQ_EMPTY(&w->work) && STAILQ_EMPTY(&w->wipes) && !log_prune_busy(w)) {
         uint64_t now = clock_mono_ms(), until = w->retry_at ? w->retry_at : UINT64_MAX;
 
         if (!TAILQ_EMPTY(&w->unopened) && TAILQ_FIRST(&w->unopened)->open_at < until)
             until = TAILQ_FIRST(&w->unopened)->open_at;
         if (w->rotate_look_at && w->rotate_look_at < until)
             until = w->rotate_look_at;
+        if (w->prune.due && w->prune.due < until)
+            until = w->prune.due;
         if (now >= until)
             break;
         l->sleep = LOG_ASLEEP;
@@ -318,6 +348,14 @@ static void retry(struct log_writer *w)
     }
 }
 
+/* What nobody writes to any more is in no trouble. */
+static void let_go(struct log_writer *w, struct log_file *f)
+{
+    if (f->refs == 1)
+        log_file_works(w, f);
+    log_files_put(&w->files, f);
+}
+
 /* Hands ended streams back. Apart from the commit, because that happens while lists are walked. */
 static void reap(struct log_writer *w)
 {
@@ -331,7 +369,7 @@ static void reap(struct log_writer *w)
         if (s->dirty)
             STAILQ_REMOVE(&w->dirty, s, log_stream, by_dirty);
         for (unsigned i = 1; i < s->n_sinks; i++)
-            log_files_put(&w->files, s->sinks[i].file);
+            let_go(w, s->sinks[i].file);
         log_report(w->l, LOG_EV_DONE, s);
     }
 }
@@ -350,6 +388,7 @@ static void start(struct log_writer *w)
     w->place_until = clock_mono_ms() + LOG_BLOCK_MS;
     tzset();
     log_rotate_defaults(&w->rotate);
+    log_prune_init(w);
     log_db_usable(w);
 }
 
@@ -359,6 +398,7 @@ static void finish(struct log_writer *w)
 
     work_all(w);
     log_wipe_cancel(w);
+    log_prune_deinit(w);
     reap(w);
     log_rotate_close(w);
     log_db_close(&w->db, true);
@@ -389,11 +429,13 @@ void *log_writer_main(void *arg)
             handle(w, m);
             free(m);
         }
+        log_disk_check(w);
         retry(w);
         open_due(w, clock_mono_ms());
         work_a_while(w);
         log_rotate_clock(w);
         log_wipe_step(w);
+        log_prune_step(w);
         reap(w);
     }
     finish(w);

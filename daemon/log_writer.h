@@ -3,6 +3,7 @@
 #define PM_DAEMON_LOG_WRITER_H
 
 #include "daemon/log_int.h"
+#include "daemon/log_prune.h"
 #include "daemon/log_split.h"
 #include "logrotate/policy.h"
 
@@ -29,6 +30,9 @@ struct log_writer {
     STAILQ_HEAD(, log_stream) done;    /* complete and committed */
     LIST_HEAD(, log_sub) subs;
     STAILQ_HEAD(, log_wipe) wipes; /* rows that are being deleted */
+    struct log_prune prune;
+    struct log_disk disk;
+    bool emptying; /* commits to make room are allowed on a full disk too */
 
     bool in_txn;
     unsigned rows; /* in the open transaction */
@@ -55,6 +59,7 @@ struct log_writer {
     char *chunk;
     struct log_piece *pieces;
     struct buf text;
+    bool settle; /* everything is to be handed on now: nothing waits for company */
     bool stop;
 };
 
@@ -74,21 +79,34 @@ bool log_commit(struct log_writer *w);
 int log_txn_begin(struct log_writer *w);
 void log_txn_failed(struct log_writer *w, int rc); /* rolls back and decides what next */
 /* Inserts a line (its id is given here); `live` = somebody listens to this stream. An SQLite code. */
+/* A reader found the open database damaged, which the writer, who only appends, may never meet. */
+void log_db_damaged(struct log_writer *w);
 int log_add_row(struct log_writer *w, struct log_stream *s, const struct log_line *line, bool live);
 
 /* log_feed.c */
 bool log_sink_usable(struct log_writer *w, const struct log_sink *k);
+bool log_sink_stopped(const struct log_writer *w, const struct log_sink *k); /* by the low-disk guard */
 /*
  * Hands one chunk of what lies before `avail` on to the sinks that are furthest behind; `last` = nothing will
  * follow. True when there may be more to do.
  */
 bool log_feed(struct log_writer *w, struct log_stream *s, uint64_t avail, bool last);
 void log_file_failed(struct log_writer *w, struct log_file *f, int rc, const char *text);
+void log_file_works(struct log_writer *w, struct log_file *f);
 
 /* log_drop.c */
 void log_drop(struct log_writer *w, struct log_stream *s, struct log_sink *k, uint64_t avail, bool last);
 void log_drop_check(struct log_writer *w, struct log_stream *s); /* after the timeouts */
 size_t log_drop_text(const struct log_sink *k, char out[128]);
+
+/* log_policy drop: the app is not kept waiting by a log that is only slow. */
+void log_drop_overflow(struct log_writer *w, struct log_stream *s, uint64_t avail);
+
+/* log_gate.c: up to where the sinks may go, at most `avail` */
+uint64_t log_gate_pass(struct log_writer *w, struct log_stream *s, uint64_t avail, bool last);
+/* The gap that `from` is in, or NULL with `limit` lowered to the next one. */
+const struct log_gap *log_gate_gap(const struct log_stream *s, uint64_t from, uint64_t *limit);
+size_t log_gap_text(const struct log_gap *gap, char out[128]);
 
 /* log_wipe.c; everything taken was handed on before */
 void log_wipe_begin(struct log_writer *w, struct log_barrier *barrier);

@@ -28,6 +28,7 @@ void log_stream_free(struct log_stream *s)
     free(s->app);
     free(s->date_format);
     free(s->rotate);
+    free(s->gate.gaps);
     free(s->paths[0]);
     free(s->paths[1]);
     free(s);
@@ -59,6 +60,8 @@ static void stopped(struct logs *l)
     /* What was asked while it closed gets an answer too. */
     while ((m = STAILQ_FIRST(&l->msgs))) {
         STAILQ_REMOVE_HEAD(&l->msgs, next);
+        if (m->type == LOG_MSG_LIMITS)
+            log_limits_msg_free(m->what);
         if (m->type == LOG_MSG_BARRIER || m->type == LOG_MSG_WIPE || m->type == LOG_MSG_ROTATE)
             ((struct log_barrier *)m->what)->passed(m->what);
         else if (m->type == LOG_MSG_POLICY)
@@ -163,7 +166,9 @@ struct logs *logs_open(uv_loop_t *loop, const char *db_path, const struct logs_h
     l->retry.data = l;
     uv_timer_init(loop, &l->rest);
     l->rest.data = l;
-    l->handles = 3;
+    uv_timer_init(loop, &l->soon);
+    l->soon.data = l;
+    l->handles = 4;
     start_thread(l);
     return l;
 }
@@ -226,6 +231,7 @@ static void attach_stream(struct logs *l, const struct log_run *run, enum log_st
         s->rotate = xmalloc(sizeof *s->rotate);
         *s->rotate = *run->rotate;
     }
+    s->limits = run->limits;
     LIST_INSERT_HEAD(&l->runs[bucket(s->run)], s, by_run);
     if (spool >= 0 && !s->disabled)
         take_spool(s, spool);
@@ -235,7 +241,7 @@ static void attach_stream(struct logs *l, const struct log_run *run, enum log_st
         s->disabled = true; /* no memory for logs: the app must at least not stand still */
     if (!s->disabled) {
         s->spool_inode = log_spool_inode(s->spool);
-        log_post(l, LOG_MSG_ATTACH, s);
+        log_attached(l, s);
     }
     log_intake_start(s);
 }
@@ -270,6 +276,29 @@ void logs_forget(struct logs *l, uint64_t run)
         log_intake_take(s);
         log_intake_end(s);
     }
+}
+
+void log_limits_msg_free(struct log_limits_msg *m)
+{
+    free(m->app);
+    free(m);
+}
+
+void logs_limit_app(struct logs *l, const char *app, const struct log_limits *limits)
+{
+    struct log_limits_msg *m = xcalloc(1, sizeof *m);
+
+    m->app = xstrdup(app);
+    m->limits = *limits;
+    log_post(l, LOG_MSG_LIMITS, m);
+}
+
+void logs_bound(struct logs *l, const struct log_bounds *bounds)
+{
+    struct log_limits_msg *m = xcalloc(1, sizeof *m);
+
+    m->bounds = *bounds;
+    log_post(l, LOG_MSG_LIMITS, m);
 }
 
 void logs_reopen(struct logs *l)
@@ -330,6 +359,11 @@ static void free_logs(struct logs *l)
     pthread_cond_destroy(&l->cond);
     pthread_mutex_destroy(&l->lock);
     free(l->drops);
+    for (size_t i = 0; i < l->n_ills; i++) {
+        free(l->ills[i].path);
+        free(l->ills[i].why);
+    }
+    free(l->ills);
     free(l->db_path);
     free(l);
 }
@@ -345,6 +379,7 @@ void log_maybe_closed(struct logs *l)
         uv_close((uv_handle_t *)&l->wake, on_handle_closed);
         uv_close((uv_handle_t *)&l->retry, on_handle_closed);
         uv_close((uv_handle_t *)&l->rest, on_handle_closed);
+        uv_close((uv_handle_t *)&l->soon, on_handle_closed);
     }
     if (l->handles)
         return;

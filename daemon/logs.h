@@ -38,6 +38,24 @@ struct log_line {
     size_t len;
 };
 
+#define LOG_BLOCK_MS 5000u /* the default of log_block_timeout */
+
+/* The bounds of an app's logs; 0 is no limit. */
+struct log_limits {
+    bool drop;                       /* log_policy: drop lines rather than let the app wait */
+    uint64_t block_ms;               /* the app waits at most so long; 0 = LOG_BLOCK_MS */
+    uint64_t rate_lines, rate_bytes; /* a second, of each stream */
+    uint64_t keep_bytes, keep_ms;    /* rows */
+};
+
+/* The bounds of all logs together. */
+struct log_bounds {
+    uint64_t max_bytes;        /* of logs.db; 0 = no limit */
+    uint64_t min_free;         /* bytes that stay free on its disk ... */
+    unsigned min_free_percent; /* ... or this part of the disk, whichever is less; 0 = only the other */
+};
+#define LOG_BOUNDS_DEFAULT ((struct log_bounds){UINT64_C(1) << 30, UINT64_C(500) << 20, 5})
+
 /* Where the lines of one run go. Strings are copied. */
 struct log_run {
     uint64_t run;
@@ -53,6 +71,7 @@ struct log_run {
     bool lent;
     int64_t uid, gid;                       /* owner of files that are created; -1 = as the daemon */
     const struct log_rotate_policy *rotate; /* of its files; NULL = the daemon's */
+    struct log_limits limits;
 };
 
 /* The engine's side. */
@@ -79,11 +98,17 @@ void logs_close(struct logs *l, void (*closed)(void *arg), void *arg);
 void logs_attach(struct logs *l, const struct log_run *run, int out_fd, int err_fd, int spool_out,
                  int spool_err);
 
+/* The limits of all runs of an app, now and for its rows also when it does not run. */
+void logs_limit_app(struct logs *l, const char *app, const struct log_limits *limits);
+void logs_bound(struct logs *l, const struct log_bounds *bounds);
+
 void logs_drain(struct logs *l, uint64_t run); /* take what is in the run's pipes now */
 void logs_forget(struct logs *l,
                  uint64_t run);   /* close the pipes even if somebody still holds the other end */
 void logs_reopen(struct logs *l); /* reopen all flat files */
 uint64_t logs_dropped(struct logs *l, uint32_t process); /* lines dropped since the engine's start */
+/* Why this log file cannot be written now, in words; false when it can, as far as was tried. */
+bool logs_file_trouble(struct logs *l, const char *path, char *words, size_t size);
 
 /* Calls back when every byte taken before this call is in the rows and files (or could not be written). */
 void logs_flush(struct logs *l, void (*done)(void *arg), void *arg);

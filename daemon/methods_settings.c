@@ -3,8 +3,8 @@
 
 #include "common/err.h"
 #include "common/mem.h"
-#include "daemon/log_policy.h"
 #include "daemon/methods.h"
+#include "daemon/settings.h"
 
 #define KEY_MAX      256
 #define VALUE_MAX    65536
@@ -76,20 +76,20 @@ void method_settings_set(void *engine, struct rpc_request *r)
     json_t *value = json_object_get(r->params, "value");
     struct engine *e = engine;
     char *key = read_key(r);
-    struct err err;
+    struct err err = {0};
 
     if (!key)
         return;
-    if (json_string_length(value) > VALUE_MAX) {
+    if (settings_check(key, json_string_value(value), &err) < 0) {
+        rpc_fail(r, RPC_BAD_PARAMS, "%s", err.msg);
+    } else if (json_string_length(value) > VALUE_MAX) {
         rpc_fail(r, RPC_BAD_PARAMS, "a setting's value has at most %d bytes", VALUE_MAX);
     } else if (!json_object_get(e->settings, key) && json_object_size(e->settings) >= SETTINGS_MAX) {
         rpc_fail(r, RPC_FAILED, "there are %d settings already; remove some first", SETTINGS_MAX);
-    } else if (log_policy_check_setting(key, json_string_value(value), &err) < 0) {
-        rpc_fail(r, RPC_BAD_PARAMS, "%s", err.msg);
     } else {
         json_object_set(e->settings, key, value);
         store_put_setting(e->store, key, json_string_value(value));
-        log_policy_apply(e);
+        settings_apply(e, key);
         answer_when_stored(e, r, key);
         return;
     }
@@ -109,6 +109,6 @@ void method_settings_unset(void *engine, struct rpc_request *r)
         return;
     }
     store_put_setting(e->store, key, NULL);
-    log_policy_apply(e);
+    settings_apply(e, key);
     answer_when_stored(e, r, key);
 }

@@ -348,6 +348,20 @@ static void write_exit(struct jsonw *w, const struct last_exit *l)
     jsonw_obj_end(w);
 }
 
+/* The first of a process's log files that cannot be written, and why. */
+static void write_log_trouble(struct engine *e, struct jsonw *w, struct process *p)
+{
+    struct log_paths paths;
+    char words[512];
+
+    log_paths_init(&paths, p->app->spec, e->home.path, p->id);
+    if (logs_file_trouble(e->logs, paths.out, words, sizeof words) ||
+        logs_file_trouble(e->logs, paths.err, words, sizeof words) ||
+        logs_file_trouble(e->logs, paths.both, words, sizeof words))
+        jsonw_kstr(w, "log_trouble", words);
+    log_paths_deinit(&paths);
+}
+
 static void write_own(struct engine *e, struct jsonw *w, struct process *p)
 {
     char words[256];
@@ -367,6 +381,7 @@ static void write_own(struct engine *e, struct jsonw *w, struct process *p)
     jsonw_kint(w, "stop_signal", p->app->spec->stop_signal);
     jsonw_kbool(w, "disable_logs", p->app->spec->disable_logs);
     jsonw_kuint(w, "dropped_lines", logs_dropped(e->logs, p->id));
+    write_log_trouble(e, w, p);
     if (p->last.valid)
         write_exit(w, &p->last);
     jsonw_obj_end(w);

@@ -7,6 +7,7 @@
 #include "common/err.h"
 #include "common/mem.h"
 #include "common/plog.h"
+#include "daemon/settings.h"
 
 #define SAVED_VERSION 1
 
@@ -21,6 +22,7 @@ void saved_load(struct engine *e, const struct store_image *image)
     e->settings = json_object();
     for (size_t i = 0; i < image->n_settings; i++)
         json_object_set_new(e->settings, image->settings[i].key, json_string(image->settings[i].value));
+    settings_apply(e, NULL);
     e->forgotten = image->ended == STORE_FORGOTTEN;
 }
 

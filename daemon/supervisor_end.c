@@ -92,7 +92,7 @@ enum lc_event sup_ended_by_itself(struct proc *pr)
 
     tell_up(pr, ev);
     if (p->app->spec->treekill && p->last.reason != LC_R_EXEC_FAILED &&
-        p->last.reason != LC_R_SPAWN_REFUSED) {
+        p->last.reason != LC_R_SPAWN_REFUSED && !s->sys.left_nothing(s->sys.ctx, p, p->run)) {
         struct leftover *lo = sup_leftover_add(pr, p->run);
 
         lo->asked = true;

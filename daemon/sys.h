@@ -48,6 +48,10 @@ struct sys {
                   bool polite); /* what is left of a run? `polite`: and signal
                 it. The answer comes as supervisor_on_swept(run, alive). */
 
+    /* The run's child was reaped: is it known at once, without a look that takes time, that nothing else of
+     * the run lives? When not, `sweep` is asked. */
+    bool (*left_nothing)(void *ctx, struct process *p, uint64_t run);
+
     /* As kill, for a run that is over: its child is dead, p->run is another or 0. `sweep` may name such a run
      * too (its first, polite one comes while p->run still is that run). */
     void (*kill_run)(void *ctx, struct process *p, uint64_t run);

@@ -232,6 +232,20 @@ int tree_scan_lists(const struct tree_ctx *ctx, const struct tree_run *run, stru
     return (int)f.n;
 }
 
+bool tree_left_nothing(const struct tree_ctx *ctx, const struct tree_run *run)
+{
+    struct pid_list kids = {0};
+    bool nothing = !run->foreign && ctx->keeper > 0 && tree_keeper_children_short(ctx->keeper, &kids) == 0;
+
+    for (size_t i = 0; nothing && i < kids.n; i++) {
+        uint64_t root = tree_root_of(kids.v[i]);
+
+        nothing = is_own(kids.v[i], ctx) || (root && root != run->run);
+    }
+    pid_list_free(&kids);
+    return nothing;
+}
+
 int tree_scan_any(const struct tree_ctx *ctx, const struct tree_run *run, struct tree_member **out)
 {
     int n = tree_scan_lists(ctx, run, out);

@@ -36,6 +36,13 @@ void tree_root_add(pid_t pid, uint64_t run); /* at KW_CHILD */
 void tree_root_remove(pid_t pid);            /* at the exit record */
 void tree_roots_clear(void);
 
+/*
+ * The child of this run was reaped: is it certain that nothing of its tree lives? Asks the kernel's list of
+ * the keeper's children only, of one page at most, and never waits, so it may be called on the loop. False
+ * means that it must be looked at properly (tree_submit), not that there is something.
+ */
+bool tree_left_nothing(const struct tree_ctx *ctx, const struct tree_run *run);
+
 struct tree_member {
     pid_t pid;
     uint64_t start_ticks;

@@ -43,6 +43,10 @@ int tree_proc_children(pid_t pid, struct pid_list *out);
 /* The children of the keeper, read until two lists in a row are equal; -EAGAIN when it never gets quiet. */
 int tree_keeper_children(pid_t keeper, struct pid_list *out);
 
+/* The same, but only if it is short (a page of text) and equal at once: else -EAGAIN. Quick enough for the
+ * loop. */
+int tree_keeper_children_short(pid_t keeper, struct pid_list *out);
+
 /* The run that `pid` is the child of, as told by tree_root_add; 0 = not told. */
 uint64_t tree_root_of(pid_t pid);
 

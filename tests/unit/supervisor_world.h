@@ -50,7 +50,8 @@ struct world {
     uint64_t runs;
     char log[16384];
     int spawn_rc;
-    unsigned jitter; /* what random() gives; below the limit */
+    bool left_nothing; /* what the first look at an ended run knows */
+    unsigned jitter;   /* what random() gives; below the limit */
     unsigned changes, deleted, ended;
     uint64_t ended_run;
     struct app *app;
@@ -142,6 +143,12 @@ static inline void world_sweep(void *ctx, struct process *p, uint64_t run, bool 
     world_log(ctx, "%s(%llu) ", polite ? "sweep" : "look", (unsigned long long)run);
 }
 
+static inline bool world_left_nothing(void *ctx, struct process *p, uint64_t run)
+{
+    assert_true(p->run == run && p->exited);
+    return ((struct world *)ctx)->left_nothing;
+}
+
 static inline void world_kill_run(void *ctx, struct process *p, uint64_t run)
 {
     assert_true(p->run != run);
@@ -212,6 +219,7 @@ static inline struct world *world_new(void)
         .terminate = world_terminate,
         .kill = world_kill,
         .sweep = world_sweep,
+        .left_nothing = world_left_nothing,
         .kill_run = world_kill_run,
         .run_started = world_started,
         .run_ended = world_ended,

@@ -87,6 +87,14 @@ static void sim_sweep(void *ctx, struct process *p, uint64_t run, bool polite)
     ask(run);
 }
 
+static bool sim_left_nothing(void *ctx, struct process *p, uint64_t run)
+{
+    (void)ctx;
+    (void)p;
+    assert_true(runs[run].child == GONE);
+    return runs[run].others == 0 && rnd(2);
+}
+
 static void sim_ended(void *ctx, struct process *p, const struct run_end *end)
 {
     (void)ctx;
@@ -212,6 +220,7 @@ static void set_up(struct world *w)
     sys->kill = sim_kill;
     sys->kill_run = sim_kill_run;
     sys->sweep = sim_sweep;
+    sys->left_nothing = sim_left_nothing;
     sys->run_ended = sim_ended;
     memset(runs, 0, sizeof(runs));
     n_asks = 0;

@@ -71,6 +71,22 @@ static void test_crash_respawns_at_once(void **state)
     world_close(w);
 }
 
+static void test_nothing_left_no_sweep(void **state)
+{
+    struct world *w = world_new();
+
+    (void)state;
+    w->left_nothing = true;
+    world_online(w);
+    world_advance(w, 5000);
+    world_exit(w, 1, 7);
+    world_expect(w, "ended(1,exit) spawn(2)");
+    world_state(w, LC_LAUNCHING);
+    world_up(w, w->p);
+    assert_int_equal(w->n_timers, 0);
+    world_close(w);
+}
+
 static void test_without_treekill_no_sweep(void **state)
 {
     struct world *w = world_new();
@@ -602,6 +618,7 @@ int main(void)
         cmocka_unit_test(test_start_settles),
         cmocka_unit_test(test_start_joins_a_start),
         cmocka_unit_test(test_crash_respawns_at_once),
+        cmocka_unit_test(test_nothing_left_no_sweep),
         cmocka_unit_test(test_without_treekill_no_sweep),
         cmocka_unit_test(test_leftovers_hold_the_respawn_a_moment),
         cmocka_unit_test(test_leftovers_go_within_the_grace),

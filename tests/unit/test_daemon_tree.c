@@ -283,6 +283,34 @@ static void test_roots_of_other_runs(void **state)
     assert_int_equal(tree_kill(&ctx, &run), 0);
 }
 
+/* Known at once is only that nobody is there who could be of the run. */
+static void test_left_nothing(void **state)
+{
+    struct tree_run run, other;
+    int grandchild;
+
+    (void)state;
+    run = spawn("tree_doublefork", NULL, &grandchild);
+    assert_false(tree_left_nothing(&ctx, &run));
+    assert_int_equal(waitpid(run.pid, NULL, 0), run.pid);
+    assert_false(tree_left_nothing(&ctx, &run)); /* its orphan */
+    assert_int_equal(tree_kill(&ctx, &run), 0);
+    reap_all();
+    if (count(tree_scan_lists, &run) == -ENOENT)
+        return; /* no lists: never known at once */
+    assert_true(tree_left_nothing(&ctx, &run));
+
+    other = spawn("tree_doublefork", "stay", &grandchild);
+    assert_false(tree_left_nothing(&ctx, &run)); /* strangers, until it is told whose they are */
+    tree_root_add(other.pid, other.run);
+    assert_false(tree_left_nothing(&ctx, &run));
+    tree_root_add(grandchild, other.run);
+    assert_true(tree_left_nothing(&ctx, &run));
+    run.foreign = true; /* its orphans would be elsewhere */
+    assert_false(tree_left_nothing(&ctx, &run));
+    assert_int_equal(tree_kill(&ctx, &other), 0);
+}
+
 static void test_threads(void **state)
 {
     struct tree_run run;
@@ -418,6 +446,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_double_forked_beside_a_living_child, setup, teardown),
         cmocka_unit_test_setup_teardown(test_foreign_run, setup, teardown),
         cmocka_unit_test_setup_teardown(test_roots_of_other_runs, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_left_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_member_inside_an_exec, setup, teardown),
         cmocka_unit_test_setup_teardown(test_an_empty_environment, setup, teardown),
         cmocka_unit_test_setup_teardown(test_threads, setup, teardown),
