@@ -109,6 +109,7 @@ int cmd_attach(struct cli *c, const struct args *a)
     struct attachment t = {.view = {.c = c,
                                     .words = a->words,
                                     .n_words = 1,
+                                    .ask = {LOGASK_LAST(0)},
                                     .style = {.terminal = c->out.tty, .color = c->out.color}},
                            .target = a->words[0],
                            .separator = a->n_words > 1 && *a->words[1] ? a->words[1] : "\n"};
@@ -117,7 +118,7 @@ int cmd_attach(struct cli *c, const struct args *a)
     if (c->out.tty)
         out_note(&c->out, "attached to %s: lines go to its standard input; Ctrl-D or Ctrl-C ends", t.target);
     interrupt_catch();
-    code = logview_open(&t.view, 0, true);
+    code = logview_open(&t.view, true);
     if (code == EXIT_DONE)
         code = converse(&t);
     logview_close(&t.view);

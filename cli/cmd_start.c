@@ -251,13 +251,14 @@ static int attach(struct plan *p)
     struct logview v = {.c = p->c,
                         .words = words,
                         .n_words = n,
+                        .ask = {LOGASK_LAST(ATTACH_LINES)},
                         .style = {.terminal = p->c->out.tty, .color = p->c->out.color}};
     int code;
 
     for (size_t i = 0; i < n; i++)
         words[i] = i >= p->n_restart ? p->apps.v[i - p->n_restart]->name : renamed ? renamed : p->restart[i];
     interrupt_catch();
-    code = logview_open(&v, ATTACH_LINES, true);
+    code = logview_open(&v, true);
     if (code == 0)
         code = logview_follow(&v);
     logview_close(&v);

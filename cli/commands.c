@@ -279,13 +279,17 @@ const struct command commands[] = {
         .name = "logs",
         .topic = "Logs and input",
         .aliases = {"log"},
-        .summary = "the last lines, and then those that come",
+        .summary = "the last lines, and then those that come; or a search",
         .usage = "[all|name|id|namespace|/regex/]...",
         .help = "Lines of all the processes, in the order of their time. Follows until Ctrl-C, also across\n"
-                "a restart of the daemon's engine. On a terminal control characters are made visible;\n"
-                "--raw passes every byte as the app wrote it.",
-        .examples = {{"pm logs", "of all processes"},
-                     {"pm logs api --err --lines 100", "the errors of one"},
+                "a restart of the daemon's engine; with --until, --reverse, --count or --run N it ends, as\n"
+                "with --nostream, and what is longer than the terminal goes through $PAGER (less -FRX).\n"
+                "On a terminal control characters are made visible; --raw passes every byte as the app\n"
+                "wrote it. docs/logs.md has more.",
+        .examples = {{"pm logs api --err --lines 100", "the errors of one"},
+                     {"pm logs api --since 2h --grep timeout -C 3", "a search, with what stands around"},
+                     {"pm logs --since \"yesterday 14:00\" --until \"yesterday 15:00\" --level error",
+                      "an hour"},
                      {"pm logs /^web/ --highlight GET --timestamp HH:mm:ss", "some, with times"},
                      {"pm logs --json | jq -r .message", "for programs"},
                      {"pm logs api --nostream --raw > api.txt", "the past lines only"}},

@@ -173,6 +173,8 @@ static void append_json(struct buf *out, const json_t *line, const struct loglin
 
     if (json_object_get(line, "level"))
         json_object_set(o, "level", json_object_get(line, "level"));
+    if (json_is_true(json_object_get(line, "context")))
+        json_object_set_new(o, "context", json_true());
     json_object_set(o, text ? "message" : "base64", (json_t *)(text ? text : base64));
     dump = json_dumps(o, JSON_COMPACT);
     buf_puts(out, dump ? dump : "{}");

@@ -10,7 +10,8 @@ struct buf;
 enum logline_form {
     LOGLINE_PREFIXED, /* id|name | text */
     LOGLINE_RAW,      /* the bytes */
-    LOGLINE_JSON, /* PM2's {message, timestamp, type, process_id, app_name}, and instance, run, time (µs) */
+    LOGLINE_JSON, /* PM2's {message, timestamp, type, process_id, app_name}, and instance, run, time (µs),
+                     level? */
     LOGLINE_WORDS /* timestamp=... app=... id=... type=out|error message=... */
 };
 

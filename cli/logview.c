@@ -13,20 +13,18 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/mem.h"
+#include "ipc/methods.h"
 
 #define LABEL_LEAST 12 /* columns */
+#define BREAKS_MAX  3  /* engines that may die under one question */
 
-static json_t *log_params(const struct logview *v, size_t lines, bool follow)
+static json_t *log_params(const struct logview *v, bool follow)
 {
     static const char *const all[] = {"all"};
     json_t *p = v->n_words ? session_selectors(v->words, v->n_words) : session_selectors(all, 1);
 
-    json_object_set_new(p, "lines", json_integer((json_int_t)lines));
+    logask_params(&v->ask, p);
     json_object_set_new(p, "follow", json_boolean(follow));
-    if (v->out != v->err) {
-        json_object_set_new(p, "out", json_boolean(v->out));
-        json_object_set_new(p, "err", json_boolean(v->err));
-    }
     return p;
 }
 
@@ -48,12 +46,16 @@ static void show_lines(struct logview *v, const json_t *lines)
 
     json_array_foreach (lines, i, line)
         widen_label(v, line);
-    v->shown += json_array_size(lines);
     json_array_foreach (lines, i, line) {
+        /* As grep does it, between groups only, and only where context makes them groups. */
+        if ((v->ask.before || v->ask.after) && v->shown && v->style.form != LOGLINE_JSON &&
+            json_is_true(json_object_get(line, "gap")))
+            buf_puts(&b, "--\n");
         logline_render(&b, line, &v->style);
         logseen_add(v->seen, line);
+        v->shown++;
     }
-    out_data(&b);
+    pager_write(&v->pager, &b);
     buf_free(&b);
 }
 
@@ -82,7 +84,7 @@ void logview_show(struct logview *v, const json_t *msg)
 /* The engine was replaced: follow the new one from the last line shown. 0, or the exit code. */
 int logview_resume(struct logview *v)
 {
-    json_t *result = NULL, *fresh;
+    json_t *result = NULL, *fresh, *params;
     bool gap;
     int code;
 
@@ -94,7 +96,9 @@ int logview_resume(struct logview *v)
     case SESSION_FAILED:
         return EXIT_FAILED;
     }
-    code = session_call(v->c, "logs", log_params(v, LOGSEEN_MAX, true), &result);
+    params = log_params(v, true);
+    json_object_set_new(params, "lines", json_integer(LOGSEEN_MAX));
+    code = session_call(v->c, "logs", params, &result);
     if (code == 0) {
         fresh = logseen_new_lines(v->seen, json_object_get(result, "lines"), LOGSEEN_MAX, &gap);
         out_note(&v->c->out, "the daemon's engine was replaced; following goes on%s",
@@ -199,7 +203,64 @@ static void limit_labels(struct logview *v)
         v->style.label_max = third < LABEL_LEAST ? LABEL_LEAST : third;
 }
 
-int logview_open(struct logview *v, size_t lines, bool stream)
+/* One part of the history. */
+static int take_part(void *arg, const json_t *msg)
+{
+    struct logview *v = arg;
+
+    logview_show(v, msg);
+    return v->pager.gone || interrupted() ? -ECANCELED : 0;
+}
+
+/* The connection broke before the answer was complete. 0 when it is to be asked again. */
+static int after_break(struct logview *v, const struct err *e)
+{
+    if (interrupted() || v->pager.gone)
+        return EXIT_FAILED;
+    /* What was shown cannot be taken back. */
+    if (v->shown)
+        return out_error(&v->c->out,
+                         "%s after %zu lines, before all that match were shown; repeat the command", e->msg,
+                         v->shown);
+    switch (session_reconnect(v->c)) {
+    case SESSION_OK:
+        return 0;
+    case SESSION_NO_DAEMON:
+        return session_no_daemon(v->c);
+    case SESSION_FAILED:
+        break;
+    }
+    return EXIT_FAILED;
+}
+
+/* A long answer comes in parts, however long the search takes. 0 and the result, or the exit code. */
+static int ask_in_parts(struct logview *v, bool follow, json_t **result)
+{
+    for (int breaks = 0;; breaks++) {
+        json_t *params = log_params(v, follow);
+        struct err e = {0};
+        int rc, code;
+
+        json_object_set_new(params, "stream", json_true());
+        rc = rpc_call_parts(&v->c->rpc, "logs", params, -1, take_part, v, result, &e);
+        if (rc == 0)
+            return 0;
+        if (rc == -ECANCELED || interrupted())
+            return EXIT_DONE;
+        if (rc > 0) {
+            pager_end(&v->pager, &v->c->out);
+            out_error(&v->c->out, "%s", e.msg);
+            return -rc == RPC_BAD_PARAMS ? EXIT_USAGE : EXIT_FAILED;
+        }
+        if (breaks >= BREAKS_MAX)
+            return out_error(&v->c->out, "%s", e.msg);
+        code = after_break(v, &e);
+        if (code != 0)
+            return code;
+    }
+}
+
+int logview_open(struct logview *v, bool follow)
 {
     json_t *result = NULL;
     int code;
@@ -208,15 +269,22 @@ int logview_open(struct logview *v, size_t lines, bool stream)
     logseen_init(v->seen, (int64_t)clock_wall_us());
     limit_labels(v);
     survey(v);
-    code = session_call(v->c, "logs", log_params(v, lines, stream), &result);
-    if (code == 0)
+    if (logask_searches(&v->ask))
+        code = ask_in_parts(v, follow, &result);
+    else
+        code = session_call(v->c, "logs", log_params(v, follow), &result);
+    if (code == 0) {
         show_lines(v, json_object_get(result, "lines"));
+        v->matched = j_int(result, "matched");
+    }
     json_decref(result);
     return code;
 }
 
 void logview_close(struct logview *v)
 {
+    pager_end(&v->pager, &v->c->out);
+    logask_deinit(&v->ask);
     free(v->seen);
     v->seen = NULL;
 }

@@ -3,23 +3,27 @@
 #define PM_CLI_LOGVIEW_H
 
 #include "cli/cli.h"
+#include "cli/logask.h"
 #include "cli/logline.h"
 #include "cli/logseen.h"
+#include "cli/pager.h"
 
 struct logview {
     struct cli *c;
     const char *const *words; /* selectors; none = all */
     size_t n_words;
-    bool out, err; /* one of them alone: only that stream */
+    struct logask ask;
     struct logline_style style;
+    struct pager pager;
     struct logseen *seen; /* logview_open makes it */
     size_t shown;         /* lines, so far */
     size_t known;         /* processes in the list, as logview_open found it */
+    long long matched;    /* the answer to ask.count */
 };
 
-/* Shows the last `lines` lines, and asks for those that come (`stream`). 0, or the exit code after the error
+/* Shows what is asked for, and subscribes to what comes (`follow`). 0, or the exit code after the error
  * was printed; logview_close in both cases. */
-int logview_open(struct logview *v, size_t lines, bool stream);
+int logview_open(struct logview *v, bool follow);
 void logview_close(struct logview *v);
 
 /* Shows what comes until the user interrupts (interrupt_catch), also from the next engine. Returns the exit

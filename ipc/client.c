@@ -151,13 +151,31 @@ static void keep_notification(struct rpc_client *c, json_t *take)
     json_decref(take);
 }
 
-/* The reply to the last request; notifications before it are kept. 0 with *reply, or negative errno. */
-static int await_reply(struct rpc_client *c, uint64_t end, json_t **reply, struct err *e)
+/* Who takes what comes before a reply. */
+struct parts {
+    rpc_part take;
+    void *arg;
+    int timeout_ms; /* for each */
+};
+
+static int hand_over(const struct parts *to, json_t *take)
+{
+    int rc = to->take(to->arg, take);
+
+    json_decref(take);
+    return rc;
+}
+
+/* The reply to the last request; notifications before it are handed over, or kept when `to` is NULL. 0 with
+ * *reply, negative errno, or what the taker returned. */
+static int await_reply(struct rpc_client *c, uint64_t end, const struct parts *to, json_t **reply,
+                       struct err *e)
 {
     for (;;) {
         json_error_t je;
         ssize_t n = read_line(c, end, e);
         json_t *j, *id;
+        int rc;
 
         if (n < 0)
             return (int)n;
@@ -175,15 +193,20 @@ static int await_reply(struct rpc_client *c, uint64_t end, json_t **reply, struc
             *reply = j;
             return 0;
         }
-        if (!id && json_object_get(j, "method") && !(c->notify && c->notify(c->notify_arg, j)))
+        if (!id && json_object_get(j, "method") && to) {
+            if ((rc = hand_over(to, j)) != 0)
+                return rc;
+            end = end_of(to->timeout_ms);
+        } else if (!id && json_object_get(j, "method") && !(c->notify && c->notify(c->notify_arg, j))) {
             keep_notification(c, j);
-        else
+        } else {
             json_decref(j); /* the late answer to a call that timed out */
+        }
     }
 }
 
-int rpc_call(struct rpc_client *c, const char *method, json_t *params, int timeout_ms, json_t **result,
-             struct err *e)
+static int call(struct rpc_client *c, const char *method, json_t *params, int timeout_ms,
+                const struct parts *to, json_t **result, struct err *e)
 {
     uint64_t end = end_of(timeout_ms);
     json_t *reply = NULL, *error;
@@ -193,8 +216,8 @@ int rpc_call(struct rpc_client *c, const char *method, json_t *params, int timeo
         *result = NULL;
     rc = send_request(c, method, params, end, e);
     if (rc == 0)
-        rc = await_reply(c, end, &reply, e);
-    if (rc < 0)
+        rc = await_reply(c, end, to, &reply, e);
+    if (rc != 0)
         return rc;
     error = json_object_get(reply, "error");
     if (error)
@@ -203,6 +226,20 @@ int rpc_call(struct rpc_client *c, const char *method, json_t *params, int timeo
         *result = json_incref(json_object_get(reply, "result"));
     json_decref(reply);
     return rc;
+}
+
+int rpc_call(struct rpc_client *c, const char *method, json_t *params, int timeout_ms, json_t **result,
+             struct err *e)
+{
+    return call(c, method, params, timeout_ms, NULL, result, e);
+}
+
+int rpc_call_parts(struct rpc_client *c, const char *method, json_t *params, int timeout_ms, rpc_part part,
+                   void *arg, json_t **result, struct err *e)
+{
+    const struct parts to = {part, arg, timeout_ms};
+
+    return call(c, method, params, timeout_ms, &to, result, e);
 }
 
 /* Our server's own form of a reply, so that a large result need not be parsed to be printed. */
@@ -247,7 +284,7 @@ int rpc_call_raw(struct rpc_client *c, const char *method, json_t *params, int t
         return (int)n;
     if (cut_result(c, (size_t)n, result))
         return 0;
-    rc = await_reply(c, end, &reply, e);
+    rc = await_reply(c, end, NULL, &reply, e);
     if (rc < 0)
         return rc;
     error = json_object_get(reply, "error");

@@ -41,6 +41,15 @@ void rpc_close(struct rpc_client *c);
 int rpc_call(struct rpc_client *c, const char *method, json_t *params, int timeout_ms, json_t **result,
              struct err *e);
 
+/*
+ * As rpc_call, for an answer that comes in parts: each notification before the reply is handed over (it is
+ * the client's; not to be freed), and the time counts anew. When `part` returns other than 0, that is
+ * returned, and the connection is of no more use.
+ */
+typedef int (*rpc_part)(void *arg, const json_t *msg);
+int rpc_call_parts(struct rpc_client *c, const char *method, json_t *params, int timeout_ms, rpc_part part,
+                   void *arg, json_t **result, struct err *e);
+
 /* JSON text as it came, NUL-terminated; rpc_text_free frees it. Zeroed: none. */
 struct rpc_text {
     const char *text;

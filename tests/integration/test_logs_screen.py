@@ -1,0 +1,143 @@
+"""pm logs as a person sees it: the pager, and long answers in parts (from a stand-in for the daemon)."""
+
+import json
+import os
+import socket
+import threading
+
+from harness import PmTest, child, main, wait_until
+from test_screen import Screen as _Screen
+
+
+class StandIn:
+    """Answers one connection after another: hello, an empty list, and `logs` as it is told."""
+
+    def __init__(self, home, answer):
+        os.makedirs(home.path, exist_ok=True)
+        self.answer = answer
+        self.asked = []
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.bind(os.path.join(home.path, "pm.sock"))
+        self.sock.listen(4)
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+
+    def serve(self):
+        while True:
+            try:
+                peer, _ = self.sock.accept()
+            except OSError:
+                return
+            with peer, peer.makefile("rwb") as f:
+                try:
+                    self.talk(f)
+                except (OSError, ValueError):
+                    pass  # the command went away
+
+    def talk(self, f):
+        for text in f:
+            request = json.loads(text)
+            if request["method"] == "logs":
+                self.asked.append(request["params"])
+                parts, reply = self.answer(request["params"])
+            else:
+                parts = []
+                reply = {"result": [] if request["method"] == "list" else {"protocol": 1, "version": "test", "pid": os.getpid()}}
+            for lines in parts:
+                self.say(f, {"method": "log", "params": {"lines": lines, "history": True}})
+            if reply is None:
+                return
+            self.say(f, dict({"id": request["id"]}, **reply))
+
+    @staticmethod
+    def say(f, message):
+        f.write(json.dumps(dict({"jsonrpc": "2.0"}, **message)).encode() + b"\n")
+        f.flush()
+
+    def close(self):
+        self.sock.shutdown(socket.SHUT_RDWR)
+        self.sock.close()
+        self.thread.join()
+
+
+def line(n, **more):
+    return dict({"row": n, "time": 1767225600000000 + n, "id": 0, "name": "api", "instance": 0, "run": 1, "stream": "out",
+                 "text": "line %d" % n}, **more)
+
+
+class Parts(PmTest):
+    def stand_in(self, answer):
+        server = StandIn(self.home, answer)
+        self.addCleanup(server.close)
+        return server
+
+    def test_parts_and_groups(self):
+        parts = [[line(1, context=True), line(2)], [line(8, gap=True, level="error"), line(9, context=True)]]
+        server = self.stand_in(lambda p: (parts, {"result": {"lines": [], "matched": 2}}))
+        out = self.home.ok("logs", "api", "--grep", "x", "-C", "1", "--nostream", "--raw").out
+        self.assertEqual(out, "line 1\nline 2\n--\nline 8\nline 9\n")
+        self.assertEqual(server.asked[0], {"selectors": ["api"], "grep": ["x"], "before": 1, "after": 1, "follow": False, "stream": True})
+        found = [json.loads(x) for x in self.home.ok("logs", "--grep", "x", "-C1", "--nostream", "--json").out.splitlines()]
+        self.assertEqual([x.get("level") for x in found], [None, None, "error", None])
+        self.assertEqual([x.get("context") for x in found], [True, None, None, True])
+
+    def test_more_parts_than_a_call_keeps(self):
+        self.stand_in(lambda p: ([[line(i)] for i in range(5000)], {"result": {"lines": [], "matched": 5000}}))
+        out = self.home.ok("logs", "--since", "2h", "--nostream", "--raw").out
+        self.assertEqual(out, "".join("line %d\n" % i for i in range(5000)))
+
+    def test_count(self):
+        self.stand_in(lambda p: ([], {"result": {"lines": [], "matched": 7}}))
+        self.assertEqual(self.home.ok("logs", "--count").out, "7\n")
+        self.assertEqual(self.home.ok("logs", "--count", "--json").out, '{"count":7}\n')
+
+    def test_refusals(self):
+        error = {}
+        self.stand_in(lambda p: ([], {"error": error}))
+        error.update(code=-32602, message="grep: missing ) at 3")
+        self.assertEqual(self.home.fails(2, "logs", "--grep", "(", "--nostream").err, "[pm] error: grep: missing ) at 3\n")
+        error.update(code=-32004, message="no process matches \"x\"")
+        self.assertEqual(self.home.fails(1, "logs", "x", "--grep", "a").err, "[pm] error: no process matches \"x\"\n")
+
+    def test_an_engine_that_dies_in_between(self):
+        calls = []
+        def answer(params):
+            calls.append(params)
+            return ([], None) if len(calls) == 1 else ([[line(1)]], {"result": {"lines": [], "matched": 1}})
+        server = self.stand_in(answer)
+        self.assertEqual(self.home.ok("logs", "--since", "2h", "--nostream", "--raw").out, "line 1\n")
+        server.answer = lambda p: ([[line(1)]], None)
+        self.assertIn("after 1 lines", self.home.fails(1, "logs", "--since", "2h", "--nostream", "--raw").err)
+
+    def test_usage(self):
+        self.stand_in(lambda p: ([], {"result": {"lines": [], "matched": 0}}))
+        self.assertIn('--since: "foo" is not a time', self.home.fails(2, "logs", "--since", "foo").err)
+        self.assertIn('unknown time zone "Mars/Base"', self.home.fails(2, "logs", "--tz", "Mars/Base").err)
+
+
+class Pager(_Screen):
+    def setUp(self):
+        super().setUp()
+        self.home.start("f", child("flood", 100))
+        self.home.wait_log("f", "00000099 ")
+        wait_until(lambda: len(self.home.history("f")) >= 100, what="the rows")
+
+    def test_long_output_is_paged(self):
+        out = self.screen("logs", "f", "--lines", "100", "--nostream", PAGER="sed 's/^/P:/'")
+        self.assertGreaterEqual(out.count("P:"), 100)
+
+    def test_short_output_is_not(self):
+        self.assertNotIn("P:", self.screen("logs", "f", "--lines", "5", "--nostream", PAGER="sed 's/^/P:/'"))
+        self.assertNotIn("P:", self.screen("logs", "f", "--lines", "100", "--nostream", "--no-pager", PAGER="sed 's/^/P:/'"))
+        self.assertNotIn("P:", self.home.ok("logs", "f", "--lines", "100", "--nostream", env={"PAGER": "sed 's/^/P:/'"}).out)
+
+    def test_a_pager_that_is_left_early(self):
+        out = self.screen("logs", "f", "--lines", "100", "--nostream", PAGER="head -n 1")
+        self.assertEqual(out.count("\n"), 1)
+
+    def test_a_pager_that_is_not_there(self):
+        self.assertIn("cannot be run", self.screen("logs", "f", "--lines", "100", "--nostream", code=1, PAGER="/no/such/pager"))
+
+
+if __name__ == "__main__":
+    main()
