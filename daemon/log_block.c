@@ -97,6 +97,12 @@ void log_filter_init(struct log_filter *f, const struct log_query *q)
         f->n_processes = q->n_processes;
     }
     f->run = q->run;
+    f->since_us = q->since_us;
+    f->until_us = q->until_us;
+    f->level = q->level;
+    f->newest_run = q->newest_run;
+    f->one_instance = q->one_instance;
+    f->instance = q->instance;
     /* Neither is a question without an answer; it is taken for both. */
     f->out = q->out || !q->err;
     f->err = q->err || !q->out;
@@ -109,9 +115,11 @@ void log_filter_free(struct log_filter *f)
     f->processes = NULL;
 }
 
-bool log_filter_match(const struct log_filter *f, uint64_t run, uint32_t process, unsigned kind)
+bool log_filter_match(const struct log_filter *f, uint64_t run, uint32_t process, unsigned kind,
+                      uint32_t instance)
 {
-    if ((f->run && f->run != run) || !(kind == LOG_OUT ? f->out : f->err))
+    if ((f->run && f->run != run) || (f->one_instance && f->instance != instance) ||
+        !(kind == LOG_OUT ? f->out : f->err))
         return false;
     if (!f->processes)
         return true;

@@ -224,7 +224,8 @@ int log_add_row(struct log_writer *w, struct log_stream *s, const struct log_lin
     w->prune.fresh += copy.len + LOG_ROW_EXTRA;
     if (live)
         LIST_FOREACH (sub, &w->subs, by_writer)
-            if (log_filter_match(&sub->filter, s->run, s->process, s->kind))
+            if (log_filter_match(&sub->filter, s->run, s->process, s->kind, s->instance) &&
+                log_filter_line(&sub->filter, copy.time_us, copy.flags))
                 log_live_stage(sub, &copy);
     return SQLITE_OK;
 }

@@ -26,6 +26,8 @@ static void tell(struct log_writer *w, enum log_disk_level level, uint64_t left)
 {
     if (level == DISK_FINE || (level == DISK_LOW && w->disk.told))
         return;
+    if (w->db_failing) /* a write found it out first, and has said so */
+        return;
     w->disk.told = true;
     if (level == DISK_LOW)
         log_trouble(w, "the disk of %s has only %llu MB left (logs:min_free): the oldest lines are deleted",

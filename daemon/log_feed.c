@@ -167,7 +167,7 @@ static bool any_sub(struct log_writer *w, const struct log_stream *s)
     struct log_sub *sub;
 
     LIST_FOREACH (sub, &w->subs, by_writer)
-        if (log_filter_match(&sub->filter, s->run, s->process, s->kind))
+        if (log_filter_match(&sub->filter, s->run, s->process, s->kind, s->instance))
             return true;
     return false;
 }

@@ -186,14 +186,27 @@ struct log_filter {
     uint64_t run;
     bool out, err;
     unsigned lines;
+    uint64_t since_us, until_us; /* 0 = no limit */
+    unsigned level;
+    bool newest_run, one_instance;
+    uint32_t instance;
 };
 void log_filter_init(struct log_filter *f, const struct log_query *q);
 void log_filter_free(struct log_filter *f);
-bool log_filter_match(const struct log_filter *f, uint64_t run, uint32_t process, unsigned kind);
+/* Is this stream asked for (whether it is of the newest run is not looked at)? */
+bool log_filter_match(const struct log_filter *f, uint64_t run, uint32_t process, unsigned kind,
+                      uint32_t instance);
+/* Is this line of such a stream? */
+static inline bool log_filter_line(const struct log_filter *f, uint64_t time_us, unsigned flags)
+{
+    return time_us >= f->since_us && (!f->until_us || time_us < f->until_us) &&
+           (!f->level || (flags >> 4 & 7) >= f->level);
+}
 
 struct log_sub {
     struct logs *l;
     struct log_filter filter;
+    struct log_search *search; /* whose history ends at `boundary`; NULL = read here */
     /* loop */
     LIST_ENTRY(log_sub) by_loop;
     logs_live_cb cb;
@@ -211,8 +224,16 @@ struct log_sub {
     uint64_t staged_missed;
 };
 
-struct log_job;
 struct log_reader;
+#define LOG_OWNER(member_pointer, type, member) ((type *)((char *)(member_pointer)-offsetof(type, member)))
+
+/* A piece of work for the reader's thread: short, because others wait for it. */
+struct log_task {
+    STAILQ_ENTRY(log_task) next;
+    void (*work)(struct log_task *t, struct log_reader *r, unsigned generation);
+    void (*done)(struct log_task *t, int rc); /* on the loop; rc < 0: `work` was not called */
+};
+STAILQ_HEAD(log_tasks, log_task);
 
 struct logs {
     uv_loop_t *loop;
@@ -232,9 +253,15 @@ struct logs {
     TAILQ_HEAD(, log_stream) paused;
     TAILQ_HEAD(, log_stream) resting;
     LIST_HEAD(, log_sub) subs;
-    STAILQ_HEAD(, log_job) jobs;
-    bool job_running, joined;
-    struct log_reader *reader; /* of the job that runs */
+    struct log_tasks tasks;   /* to be run, in this order */
+    struct log_tasks waiting; /* long ones, until fewer of them take turns */
+    unsigned turns;           /* long ones that take turns */
+    struct log_task *running;
+    unsigned running_generation;
+    uv_work_t work;
+    bool joined;
+    struct log_reader *reader; /* of the task that runs */
+    LIST_HEAD(, log_search) searches;
     void (*closed)(void *arg); /* set while closing */
     void *closed_arg;
 
@@ -291,8 +318,12 @@ void log_maybe_closed(struct logs *l);
 
 /* log_query.c, log_live.c: on the loop */
 void log_query_start(struct logs *l, struct log_sub *sub);
-void log_query_next(struct logs *l);
 void log_query_cancel(struct logs *l);
+void log_task_add(struct logs *l, struct log_task *t);       /* its turn comes after those that wait */
+void log_task_add_first(struct logs *l, struct log_task *t); /* before them: for first answers */
+void log_search_start_live(struct log_search *s);            /* its subscription has its boundary */
+void log_search_end_all(struct logs *l); /* the reader is at its end: answers what is open */
+void log_search_free_all(struct logs *l);
 void log_live_history(struct log_sub *s, struct log_block *b);
 void log_live_deliver(struct logs *l);
 void log_live_gone(struct log_sub *s);

@@ -408,8 +408,10 @@ static int vacuum_step(struct log_writer *w)
 
 static bool is_due(const struct log_prune *p)
 {
-    uint64_t bytes = ROUND_BYTES;
+    uint64_t bytes = ROUND_BYTES, part = p->bounds.max_bytes / 16;
 
+    if (part && part < bytes)
+        bytes = part;
     for (size_t i = 0; i < p->n_keeps; i++) {
         uint64_t keep = p->keeps[i].limits.keep_bytes;
 
@@ -449,7 +451,7 @@ static int begin_round(struct log_writer *w)
 
 bool log_prune_busy(const struct log_writer *w)
 {
-    return w->prune.phase != PRUNE_IDLE || (w->prune.wanted && clock_mono_ms() >= w->prune.retry_at);
+    return w->prune.phase != PRUNE_IDLE || (is_due(&w->prune) && clock_mono_ms() >= w->prune.retry_at);
 }
 
 static void try_later(struct log_writer *w)

@@ -1,14 +1,13 @@
-/* Questions to logs.db: first the writer commits what was taken, then libuv's thread pool reads, one question
- * at a time because they share the connection. */
+/* Questions to logs.db: first the writer commits what was taken, then libuv's thread pool reads. The tasks
+ * share one connection, so they run one at a time, each for a short while. */
 #include <errno.h>
 
 #include "common/mem.h"
 #include "daemon/log_read.h"
 
 struct log_job {
+    struct log_task task;
     struct log_barrier barrier;
-    STAILQ_ENTRY(log_job) next;
-    uv_work_t work;
     struct logs *l;
     struct log_filter own;
     const struct log_filter *filter;
@@ -17,12 +16,92 @@ struct log_job {
     void *arg;
     struct log_sub *sub; /* the history of a subscription, instead of `cb` */
     struct log_block block;
-    unsigned generation;
     int rc;
 };
 
-static void finish_job(struct log_job *j)
+/* ---- tasks ---- */
+
+static void run_next(struct logs *l);
+
+static void on_work(uv_work_t *work)
 {
+    struct logs *l = work->data;
+
+    l->running->work(l->running, l->reader, l->running_generation);
+}
+
+static void after_work(uv_work_t *work, int status)
+{
+    struct logs *l = work->data;
+    struct log_task *t = l->running;
+
+    l->running = NULL;
+    if (l->reader->damaged && !l->joined)
+        log_post(l, LOG_MSG_DAMAGE,
+                 (void *)(uintptr_t)l->running_generation); /* NOLINT(performance-no-int-to-ptr) */
+    l->reader->damaged = false;
+    t->done(t, status);
+    run_next(l);
+    log_maybe_closed(l);
+}
+
+static void run_next(struct logs *l)
+{
+    struct log_task *t = STAILQ_FIRST(&l->tasks);
+
+    if (l->running || !t)
+        return;
+    STAILQ_REMOVE_HEAD(&l->tasks, next);
+    if (!l->reader)
+        l->reader = xcalloc(1, sizeof *l->reader);
+    l->running = t;
+    l->running_generation = atomic_load(&l->db_generation);
+    l->work.data = l;
+    uv_queue_work(l->loop, &l->work, on_work, after_work);
+}
+
+void log_task_add(struct logs *l, struct log_task *t)
+{
+    STAILQ_INSERT_TAIL(&l->tasks, t, next);
+    run_next(l);
+}
+
+void log_task_add_first(struct logs *l, struct log_task *t)
+{
+    STAILQ_INSERT_HEAD(&l->tasks, t, next);
+    run_next(l);
+}
+
+void log_query_cancel(struct logs *l)
+{
+    struct log_task *t;
+
+    STAILQ_CONCAT(&l->tasks, &l->waiting);
+    while ((t = STAILQ_FIRST(&l->tasks))) {
+        STAILQ_REMOVE_HEAD(&l->tasks, next);
+        t->done(t, -ECANCELED);
+    }
+    log_search_end_all(l);
+}
+
+/* ---- the last lines ---- */
+
+static void read_lines(struct log_task *t, struct log_reader *r, unsigned generation)
+{
+    struct log_job *j = (struct log_job *)t;
+
+    j->rc = log_read_last(r, j->l->db_path, generation, j->filter, j->boundary, &j->block);
+}
+
+static void finish_job(struct log_task *t, int rc)
+{
+    struct log_job *j = (struct log_job *)t;
+
+    if (rc < 0) {
+        j->rc = rc;
+        if (j->sub)
+            j->sub->dead = true;
+    }
     if (j->sub) {
         log_live_history(j->sub, &j->block);
     } else {
@@ -34,60 +113,27 @@ static void finish_job(struct log_job *j)
     free(j);
 }
 
-static void read_lines(uv_work_t *work)
-{
-    struct log_job *j = work->data;
-    struct logs *l = j->l;
-
-    j->rc = log_read_last(l->reader, l->db_path, j->generation, j->filter, j->boundary, &j->block);
-}
-
-static void after_read(uv_work_t *work, int status)
-{
-    struct log_job *j = work->data;
-    struct logs *l = j->l;
-
-    if (status < 0)
-        j->rc = status;
-    if (j->rc == -EUCLEAN)
-        log_post(l, LOG_MSG_DAMAGE, (void *)(uintptr_t)j->generation); /* NOLINT(performance-no-int-to-ptr) */
-    l->job_running = false;
-    finish_job(j);
-    log_query_next(l);
-    log_maybe_closed(l);
-}
-
-void log_query_next(struct logs *l)
-{
-    struct log_job *j = STAILQ_FIRST(&l->jobs);
-
-    if (l->job_running || !j)
-        return;
-    STAILQ_REMOVE_HEAD(&l->jobs, next);
-    if (!l->reader)
-        l->reader = xcalloc(1, sizeof *l->reader);
-    j->generation = atomic_load(&l->db_generation);
-    j->work.data = j;
-    l->job_running = true;
-    uv_queue_work(l->loop, &j->work, read_lines, after_read);
-}
-
-static void enqueue(struct log_job *j)
-{
-    STAILQ_INSERT_TAIL(&j->l->jobs, j, next);
-    log_query_next(j->l);
-}
-
-static void passed(struct log_barrier *b)
-{
-    enqueue((struct log_job *)b);
-}
-
-void logs_query(struct logs *l, const struct log_query *q, logs_lines_cb cb, void *arg)
+static struct log_job *new_job(struct logs *l)
 {
     struct log_job *j = xcalloc(1, sizeof *j);
 
     j->l = l;
+    j->task.work = read_lines;
+    j->task.done = finish_job;
+    return j;
+}
+
+static void passed(struct log_barrier *b)
+{
+    struct log_job *j = LOG_OWNER(b, struct log_job, barrier);
+
+    log_task_add_first(j->l, &j->task);
+}
+
+void logs_query(struct logs *l, const struct log_query *q, logs_lines_cb cb, void *arg)
+{
+    struct log_job *j = new_job(l);
+
     j->cb = cb;
     j->arg = arg;
     j->boundary = UINT64_MAX;
@@ -99,25 +145,11 @@ void logs_query(struct logs *l, const struct log_query *q, logs_lines_cb cb, voi
 
 void log_query_start(struct logs *l, struct log_sub *sub)
 {
-    struct log_job *j = xcalloc(1, sizeof *j);
+    struct log_job *j = new_job(l);
 
     sub->querying = true;
-    j->l = l;
     j->sub = sub;
     j->filter = &sub->filter;
     j->boundary = sub->boundary;
-    enqueue(j);
-}
-
-void log_query_cancel(struct logs *l)
-{
-    struct log_job *j;
-
-    while ((j = STAILQ_FIRST(&l->jobs))) {
-        STAILQ_REMOVE_HEAD(&l->jobs, next);
-        j->rc = -ECANCELED;
-        if (j->sub)
-            j->sub->dead = true;
-        finish_job(j);
-    }
+    log_task_add_first(l, &j->task);
 }

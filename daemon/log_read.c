@@ -4,8 +4,7 @@
 #include <string.h>
 
 #include "common/mem.h"
-
-#define READ_MAX (32u * 1024 * 1024) /* bytes of one answer */
+#include "daemon/log_find.h"
 
 struct source {
     uint64_t id, run;
@@ -34,6 +33,9 @@ void log_reader_close(struct log_reader *r)
 {
     sqlite3_finalize(r->batches);
     sqlite3_finalize(r->lines);
+    sqlite3_finalize(r->find_batches);
+    sqlite3_finalize(r->find_rows);
+    sqlite3_finalize(r->find_text);
     if (r->handle) {
         /* SQLite before 3.51.3 may damage a WAL when two connections checkpoint; and the name may lead to a
          * newer file by now. */
@@ -43,7 +45,7 @@ void log_reader_close(struct log_reader *r)
     memset(r, 0, sizeof *r);
 }
 
-static int open_reader(struct log_reader *r, const char *path, unsigned generation)
+int log_reader_open(struct log_reader *r, const char *path, unsigned generation)
 {
     int rc;
 
@@ -68,6 +70,8 @@ static int open_reader(struct log_reader *r, const char *path, unsigned generati
                                 "SELECT stream, id, time, flags, text FROM line"
                                 " WHERE id BETWEEN ? AND ? ORDER BY id DESC",
                                 -1, &r->lines, NULL);
+    if (rc == SQLITE_OK)
+        rc = log_find_prepare(r);
     r->generation = generation;
     return rc;
 }
@@ -104,7 +108,7 @@ static int add_ranges(struct search *f, uint64_t stream)
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-static void select_text(const struct log_filter *f, struct buf *sql)
+void log_read_select(const struct log_filter *f, struct buf *sql)
 {
     buf_puts(sql, "SELECT id, run, kind, process, instance, app, last_id FROM stream WHERE last_id > 0");
     if (f->run)
@@ -115,7 +119,9 @@ static void select_text(const struct log_filter *f, struct buf *sql)
             buf_printf(sql, i ? ",%u" : "%u", f->processes[i]);
         buf_puts(sql, ")");
     }
-    buf_puts(sql, " ORDER BY last_id DESC");
+    if (f->newest_run)
+        buf_puts(sql, " AND run = (SELECT max(x.run) FROM stream x WHERE x.process = stream.process AND"
+                      " x.last_id > 0)");
 }
 
 static int add_source(struct search *f, sqlite3_stmt *st)
@@ -127,7 +133,7 @@ static int add_source(struct search *f, sqlite3_stmt *st)
                        .instance = (uint32_t)sqlite3_column_int64(st, 4)};
     const char *app = (const char *)sqlite3_column_text(st, 5);
 
-    if (!log_filter_match(f->filter, s.run, s.process, s.kind))
+    if (!log_filter_match(f->filter, s.run, s.process, s.kind, s.instance))
         return SQLITE_OK;
     if ((f->n_sources & (f->n_sources - 1)) == 0)
         f->sources = xrealloc(f->sources, (f->n_sources ? f->n_sources * 2 : 1) * sizeof *f->sources);
@@ -142,7 +148,8 @@ static int find_sources(struct search *f)
     sqlite3_stmt *st = NULL;
     int rc;
 
-    select_text(f->filter, &sql);
+    log_read_select(f->filter, &sql);
+    buf_puts(&sql, " ORDER BY last_id DESC");
     rc = sqlite3_prepare_v2(f->r->handle, sql.data, -1, &st, NULL);
     buf_free(&sql);
     while (rc == SQLITE_OK && (rc = sqlite3_step(st)) == SQLITE_ROW) {
@@ -180,7 +187,7 @@ static int by_time(const void *a, const void *b)
 
 static bool enough(const struct search *f)
 {
-    return f->out->n >= f->filter->lines || log_block_size(f->out) > READ_MAX;
+    return f->out->n >= f->filter->lines || log_block_size(f->out) > LOG_READ_MAX;
 }
 
 /* Rows of others lie between: they are passed over before their text is even looked at. */
@@ -256,7 +263,7 @@ int log_read_last(struct log_reader *r, const char *path, unsigned generation,
 
     if (filter->lines == 0 || (filter->processes && filter->n_processes == 0))
         return 0;
-    rc = open_reader(r, path, generation);
+    rc = log_reader_open(r, path, generation);
     if (rc == SQLITE_OK)
         rc = sqlite3_exec(r->handle, "BEGIN", NULL, NULL, NULL); /* one snapshot for all statements */
     if (rc == SQLITE_OK) {
@@ -273,5 +280,6 @@ int log_read_last(struct log_reader *r, const char *path, unsigned generation,
     if (rc == SQLITE_OK)
         return 0;
     log_reader_close(r);
-    return log_db_verdict(rc) == LOG_DB_BAD ? -EUCLEAN : -EIO;
+    r->damaged = log_db_verdict(rc) == LOG_DB_BAD;
+    return r->damaged ? -EUCLEAN : -EIO;
 }

@@ -52,6 +52,16 @@ static const char *const migrations[] = {
     "  FROM line l JOIN stream s ON s.id = l.stream;",
     /* From the oldest row to the newest, whosever it is: for those who delete. */
     "CREATE INDEX batch_first ON batch (first);",
+    /* Levels as in log_level.h, which keeps them in bits 4 to 6. */
+    "DROP VIEW log;"
+    "CREATE VIEW log AS SELECT"
+    "  strftime('%Y-%m-%dT%H:%M:%S', l.time / 1000000, 'unixepoch')"
+    "    || printf('.%06dZ', l.time % 1000000) AS time,"
+    "  s.app AS app, s.instance AS instance, s.run AS run,"
+    "  CASE s.kind WHEN 1 THEN 'out' ELSE 'err' END AS stream, CAST(l.text AS TEXT) AS line,"
+    "  CASE l.flags >> 4 & 7 WHEN 1 THEN 'trace' WHEN 2 THEN 'debug' WHEN 3 THEN 'info' WHEN 4 THEN 'warn'"
+    "    WHEN 5 THEN 'error' WHEN 6 THEN 'fatal' END AS level"
+    "  FROM line l JOIN stream s ON s.id = l.stream;",
 };
 
 static int version_of(sqlite3 *handle, int *version)

@@ -80,7 +80,9 @@ static void dispatch(struct logs *l, struct log_event *e)
         barrier->passed(barrier);
         break;
     case LOG_EV_SUB:
-        if (!sub->dead)
+        if (!sub->dead && sub->search)
+            log_search_start_live(sub->search);
+        else if (!sub->dead)
             log_query_start(l, sub);
         break;
     case LOG_EV_UNSUB:
@@ -147,7 +149,9 @@ struct logs *logs_open(uv_loop_t *loop, const char *db_path, const struct logs_h
     fs_boot_id(l->boot);
     TAILQ_INIT(&l->paused);
     TAILQ_INIT(&l->resting);
-    STAILQ_INIT(&l->jobs);
+    STAILQ_INIT(&l->tasks);
+    STAILQ_INIT(&l->waiting);
+    LIST_INIT(&l->searches);
     STAILQ_INIT(&l->msgs);
     STAILQ_INIT(&l->queue);
     STAILQ_INIT(&l->events);
@@ -340,6 +344,7 @@ static void free_logs(struct logs *l)
             next = LIST_NEXT(s, by_run);
             log_stream_free(s);
         }
+    log_search_free_all(l);
     log_live_close(l);
     while ((e = STAILQ_FIRST(&l->events))) {
         STAILQ_REMOVE_HEAD(&l->events, next);
@@ -365,7 +370,7 @@ void log_maybe_closed(struct logs *l)
     void (*closed)(void *arg) = l->closed;
     void *arg = l->closed_arg;
 
-    if (!closed || !l->joined || l->job_running)
+    if (!closed || !l->joined || l->running)
         return;
     if (!uv_is_closing((uv_handle_t *)&l->wake)) {
         uv_close((uv_handle_t *)&l->wake, on_handle_closed);

@@ -9,6 +9,7 @@
 #ifndef PM_DAEMON_LOGS_H
 #define PM_DAEMON_LOGS_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -24,6 +25,9 @@ enum log_stream_kind { LOG_OUT = 1, LOG_ERR = 2 };
 #define LOG_F_NO_EOL  0x4u   /* the stream ended without a newline */
 /* Bits 4 to 6: LOG_F_LEVEL, in log_level.h. */
 
+#define LOG_MARK_CONTEXT 0x1u /* not a match, but near one */
+#define LOG_MARK_GAP     0x2u /* lines were left out between this one and the one before */
+
 struct log_line {
     uint64_t id;      /* row id in logs.db; grows; 0 for a line that is not stored */
     uint64_t time_us; /* UTC */
@@ -32,6 +36,7 @@ struct log_line {
     uint64_t run;
     uint8_t stream; /* enum log_stream_kind */
     uint8_t flags;
+    uint8_t marks;   /* LOG_MARK_*, of an answer */
     const char *app; /* name */
     const char *text;
     size_t len;
@@ -128,8 +133,19 @@ struct log_query {
     size_t n_processes;
     uint64_t run; /* only this run; 0 = all */
     bool out, err;
-    unsigned lines; /* the last so many, merged by time; at most 10,000 */
+    unsigned lines; /* the last so many, merged by time; at most 10,000 but for logs_search */
+    /* What follows is for logs_search alone. */
+    uint64_t since_us, until_us; /* from, and before; 0 = no limit */
+    unsigned level;              /* at least: 1 trace .. 6 fatal; 0 = any, also unknown */
+    bool newest_run;             /* of each process that one of its runs that wrote last */
+    bool one_instance;
+    uint32_t instance;
+    struct log_grep *grep;  /* taken; NULL = all lines */
+    unsigned before, after; /* lines of context */
+    bool reverse;           /* newest first */
+    bool count;             /* only the number */
 };
+#define LOG_LINES_ALL UINT_MAX
 /* Lines in order of time; valid during the callback. What was taken before the call is included. */
 typedef void (*logs_lines_cb)(void *arg, int rc, const struct log_line *lines, size_t n);
 void logs_query(struct logs *l, const struct log_query *q, logs_lines_cb cb, void *arg);
@@ -143,5 +159,34 @@ struct log_sub;
 typedef void (*logs_live_cb)(void *arg, const struct log_line *lines, size_t n, uint64_t missed);
 struct log_sub *logs_subscribe(struct logs *l, const struct log_query *q, logs_live_cb cb, void *arg);
 void logs_unsubscribe(struct log_sub *s);
+
+/*
+ * A question with all that struct log_query can ask, answered piece by piece at the pace of the one who asks;
+ * it never holds a read transaction while it waits. Many questions take turns, so that a long one holds up
+ * nobody.
+ */
+struct log_search;
+struct log_search_end {
+    int rc; /* 0, or negative with words: what was handed over is not all */
+    const char *msg;
+    uint64_t matched;
+    bool cut; /* `bytes_max` was reached, and there would be more */
+};
+struct log_search_hooks {
+    void *arg;
+    /* Lines of the history. False: no more before logs_search_resume(). */
+    bool (*lines)(void *arg, const struct log_line *lines, size_t n);
+    /* The history is complete. Without `live` the search is freed after this. */
+    void (*end)(void *arg, const struct log_search_end *end);
+    /* Later lines, without gap or repeat; NULL = not asked for. */
+    logs_live_cb live;
+    /* With it: a live line could not be matched (one line of words); nothing more comes. */
+    void (*failed)(void *arg, const char *msg);
+};
+/* `bytes_max`: end after so many bytes of text; 0 = no limit. */
+struct log_search *logs_search(struct logs *l, const struct log_query *q, uint64_t bytes_max,
+                               const struct log_search_hooks *hooks);
+void logs_search_resume(struct log_search *s);
+void logs_search_cancel(struct log_search *s); /* no callback comes after this; accepts NULL */
 
 #endif

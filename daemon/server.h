@@ -49,6 +49,9 @@ struct conn_stream *conn_stream_new(struct conn *c, conn_stream_closed closed, v
 void conn_stream_send(struct conn_stream *s, const char *method, const char *text, size_t len,
                       uint64_t weight);
 void conn_stream_missed(struct conn_stream *s, uint64_t weight); /* count without sending */
+/* Sends a line that must not be lost, whatever is queued. False: send no more before `room` was called. */
+bool conn_stream_must_send(struct conn_stream *s, const char *text, size_t len);
+void conn_stream_on_room(struct conn_stream *s, void (*room)(void *arg));
 void conn_stream_free(struct conn_stream *s);
 
 struct server_config {

@@ -44,6 +44,8 @@ struct conn_stream {
     char method[32];
     uint64_t missed;
     conn_stream_closed closed;
+    void (*room)(void *arg); /* may be NULL */
+    bool full;               /* `room` is to be called */
     void *arg;
     TAILQ_ENTRY(conn_stream) entry;
 };

@@ -57,11 +57,35 @@ void conn_stream_missed(struct conn_stream *s, uint64_t weight)
 
 void conn_streams_drained(struct conn *c)
 {
-    struct conn_stream *s;
+    struct conn_stream *s, *next;
 
-    TAILQ_FOREACH (s, &c->streams, entry) {
+    for (s = TAILQ_FIRST(&c->streams); s; s = next) {
+        next = TAILQ_NEXT(s, entry);
         tell_missed(s);
+        if (s->full) {
+            s->full = false;
+            s->room(s->arg);
+        }
     }
+}
+
+bool conn_stream_must_send(struct conn_stream *s, const char *text, size_t len)
+{
+    struct buf line = {0};
+
+    if (!s->conn)
+        return true;
+    buf_reserve(&line, len + 1);
+    buf_append(&line, text, len);
+    buf_putc(&line, '\n');
+    conn_write(s->conn, &line);
+    s->full = s->room && s->conn->queued >= STREAM_QUEUE_MAX / 2;
+    return !s->full;
+}
+
+void conn_stream_on_room(struct conn_stream *s, void (*room)(void *arg))
+{
+    s->room = room;
 }
 
 void conn_stream_free(struct conn_stream *s)

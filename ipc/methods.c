@@ -1,6 +1,7 @@
 #include "ipc/methods.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "common/err.h"
@@ -78,12 +79,26 @@ const struct method methods[METHOD_COUNT] = {
                           {.name = "runs", .type = PARAM_INT, .min = 1, .max = 100},
                           {.name = "lines", .type = PARAM_INT, .min = 0, .max = 1000}}},
     [M_LOGS] = {.name = "logs",
-                .help = "the last lines, and then those that come",
-                .params = {SELECTORS,
-                           {.name = "lines", .type = PARAM_INT, .min = 0, .max = 10000},
-                           {.name = "follow", .type = PARAM_BOOL},
-                           {.name = "out", .type = PARAM_BOOL},
-                           {.name = "err", .type = PARAM_BOOL}}},
+                .help = "lines that were stored, and then those that come",
+                .params =
+                    {SELECTORS,
+                     {.name = "lines", .type = PARAM_INT, .min = 0, .max = 1000000, .help = "the last N"},
+                     {.name = "follow", .type = PARAM_BOOL, .help = "also later ones"},
+                     {.name = "stream", .type = PARAM_BOOL, .help = "the history in notifications"},
+                     {.name = "out", .type = PARAM_BOOL},
+                     {.name = "err", .type = PARAM_BOOL},
+                     {.name = "since", .type = PARAM_INT, .min = 0, .max = INT64_MAX, .help = "µs; from"},
+                     {.name = "until", .type = PARAM_INT, .min = 0, .max = INT64_MAX, .help = "µs; before"},
+                     {.name = "grep", .type = PARAM_STRINGS, .help = "PCRE2; all must match"},
+                     {.name = "ignore_case", .type = PARAM_BOOL},
+                     {.name = "invert", .type = PARAM_BOOL, .help = "lines that grep does not match"},
+                     {.name = "level", .type = PARAM_STRING, .help = "trace, debug, … fatal: at least"},
+                     {.name = "run", .type = PARAM_RUN},
+                     {.name = "instance", .type = PARAM_INT, .min = 0, .max = UINT32_MAX},
+                     {.name = "before", .type = PARAM_INT, .min = 0, .max = 1000, .help = "context"},
+                     {.name = "after", .type = PARAM_INT, .min = 0, .max = 1000, .help = "context"},
+                     {.name = "reverse", .type = PARAM_BOOL, .help = "newest first"},
+                     {.name = "count", .type = PARAM_BOOL, .help = "only the number"}}},
     [M_PROCESS_SIGNAL] =
         {.name = "process.signal",
          .mutates = true,
@@ -180,6 +195,11 @@ static const char *type_mismatch(const struct param *p, const json_t *v)
         return json_is_array(v) && all_elements(v, JSON_STRING) ? NULL : "an array of strings";
     case PARAM_OBJECTS:
         return json_is_array(v) && all_elements(v, JSON_OBJECT) ? NULL : "an array of objects";
+    case PARAM_RUN:
+        return (json_is_integer(v) && json_integer_value(v) > 0) ||
+                       (json_is_string(v) && strcmp(json_string_value(v), "last") == 0)
+                   ? NULL
+                   : "a run's number or \"last\"";
     }
     return "something else";
 }

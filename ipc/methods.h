@@ -60,7 +60,8 @@ enum param_type {
     PARAM_STRING,
     PARAM_OBJECT,
     PARAM_STRINGS /* array of strings */,
-    PARAM_OBJECTS
+    PARAM_OBJECTS,
+    PARAM_RUN /* a positive integer or "last" */
 };
 
 struct param {
@@ -71,7 +72,7 @@ struct param {
     const char *help;
 };
 
-#define METHOD_PARAMS_MAX 8
+#define METHOD_PARAMS_MAX 20
 
 struct method {
     const char *name;
