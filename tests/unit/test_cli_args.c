@@ -96,7 +96,7 @@ static const struct bad_case bad[] = {
     {{"pm", "start", "x", "--name", "--force"}, "--name needs a value"},
     {{"pm", "start", "x", "--name", "--", "y"}, "--name needs a value"},
     {{"pm", "start", "x", "--force=1"}, "--force takes no value"},
-    {{"pm", "logs", "--lines", "many"}, "from 0 to 10000, not \"many\""},
+    {{"pm", "logs", "--lines", "many"}, "from 0 to 1000000, not \"many\""},
     {{"pm", "logs", "--lines", "10001"}, "from 0 to 10000"},
     {{"pm", "logs", "--lines", "-1"}, "from 0 to 10000"},
     {{"pm", "logs", "--lines="}, "from 0 to 10000"},
