@@ -518,7 +518,7 @@ static UNUSED void expect_output(int fd, const char *want)
 }
 
 /* How many descriptors it has, and the highest. */
-static UNUSED void count_fds(pid_t pid, int *n, int *highest)
+static UNUSED void look_at_fds(pid_t pid, int *n, int *highest)
 {
     char path[64];
     struct dirent *e;
@@ -542,7 +542,7 @@ static UNUSED void expect_fds(pid_t pid, int highest)
     int n, top;
 
     for (int i = 0; i < 5000; i++) {
-        count_fds(pid, &n, &top);
+        look_at_fds(pid, &n, &top);
         if (top <= highest && n == highest + 1)
             return;
         usleep(1000);
