@@ -138,6 +138,27 @@ class Search(PmTest):
         self.assertEqual(len(self.found("--grep", "three", "-C", "1")), 3)
         self.assertFalse(any("three" in x for x in self.found("--grep", "three", "--invert")))
 
+    def test_long_names_of_context(self):
+        after = self.found("--grep", "three", "--after", "1")
+        self.assertEqual([x.split()[-1] for x in after], ["three", "four"])
+        before = self.found("--grep", "three", "--before", "1")
+        self.assertEqual([x.split()[-1] for x in before], ["two", "three"])
+        self.assertEqual(self.found("--grep", "three", "--context", "1"), before + after[1:])
+
+    def test_one_instance(self):
+        self.home.start("two", child("echo_stdin"), "-i", "2")
+        for process in self.home.procs("two"):
+            self.home.ok("send", str(process["pm_id"]), "number %d" % process["pm2_env"]["NODE_APP_INSTANCE"])
+        wait_until(lambda: str(self.home.history("two")).count("number") == 2, what="both lines")
+        lines = self.home.ok("logs", "two", "--instance", "1", "--raw", "--nostream").out
+        self.assertIn("number 1", lines)
+        self.assertNotIn("number 0", lines)
+
+    def test_zones(self):
+        words = ("logs", "a", "--nostream", "--grep", "five", "--timestamp", "HH:mm Z")
+        self.assertIn(" +00:00", self.home.ok(*words, "--utc").out)
+        self.assertIn(" +09:00", self.home.ok(*words, "--tz", "Asia/Tokyo").out)
+
     def test_times_levels_and_counts(self):
         self.assertEqual(self.home.ok("logs", "a", "--until", "@1", "--count").out, "0\n")
         self.assertEqual(self.home.ok("logs", "a", "--since", "1h", "--grep", "t(wo|hree)", "--count").out, "2\n")
