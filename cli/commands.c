@@ -326,12 +326,29 @@ const struct command commands[] = {
         .name = "flush",
         .summary = "empty log files",
         .usage = "[all|name|id|namespace|/regex/|config]...",
-        .help = "The files and the stored lines. Without a word: of all processes, and the daemon's own log.",
+        .help =
+            "The files and the stored lines. Without a word: of all processes, and the daemon's own log.\n"
+            "Rotated files are left as they are.",
         .examples = {{"pm flush", ""}, {"pm flush api", ""}},
         .flags = light_flags,
         .max_words = ANY,
         .daemon = DAEMON_RUNNING,
         .run = cmd_flush,
+    },
+    {
+        .name = "logrotate",
+        .summary = "rotate log files now",
+        .usage = "[all|name|id|namespace|/regex/|config]... | --install [--path FILE]",
+        .help =
+            "Each file that is not empty is renamed to <name>__<date>.log, and lines go on in a new one. By\n"
+            "themselves files are rotated as log_rotate of their app says, or for all apps:\n"
+            "pm set pm2-logrotate:max_size 10M. --install writes a file for logrotate(8) instead.",
+        .examples = {{"pm logrotate api", ""},
+                     {"sudo pm logrotate --install", "leave it to the system's tool"}},
+        .flags = logrotate_flags,
+        .max_words = ANY,
+        .daemon = DAEMON_OPTIONAL,
+        .run = cmd_logrotate,
     },
     {
         .name = "reloadLogs",

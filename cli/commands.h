@@ -96,6 +96,7 @@ int cmd_why(struct cli *c, const struct args *a);
 int cmd_send(struct cli *c, const struct args *a);
 int cmd_attach(struct cli *c, const struct args *a);
 int cmd_flush(struct cli *c, const struct args *a);
+int cmd_logrotate(struct cli *c, const struct args *a);
 int cmd_reload_logs(struct cli *c, const struct args *a);
 int cmd_save(struct cli *c, const struct args *a);
 int cmd_resurrect(struct cli *c, const struct args *a);

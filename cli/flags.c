@@ -185,7 +185,7 @@ const struct flag logs_flags[] = {
     {.name = "instance", .type = FLAG_NUMBER, .arg = "N",
      .help = "of one instance of the app", .min = 0, .max = 1000000},
     {.name = "lines", .type = FLAG_NUMBER, .arg = "N",
-     .help = "the last N (15; all, when one of the options above chooses)", .min = 0, .max = 10000},
+     .help = "the last N that match (15; all with --since, --until, --grep, --level, --run)", .min = 0, .max = 1000000},
     {.name = "reverse", .type = FLAG_BOOL, .help = "the newest first; ends then"},
     {.name = "count", .type = FLAG_BOOL, .help = "only how many there are"},
     {.name = "nostream", .type = FLAG_BOOL, .help = "end after the past lines"},
@@ -214,6 +214,14 @@ const struct flag control_flags[] = {
     PARALLEL_FLAG,
     OF_CONFIG_FLAGS,
     VIEW_FLAGS,
+    {0},
+};
+
+const struct flag logrotate_flags[] = {
+    {.name = "json", .type = FLAG_BOOL, .help = "print what became of each file as JSON"},
+    {.name = "install", .type = FLAG_BOOL, .help = "write a file for logrotate(8) instead"},
+    {.name = "path", .type = FLAG_TEXT, .arg = "FILE", .help = "of that file; default /etc/logrotate.d/pm-<user>"},
+    OF_CONFIG_FLAGS,
     {0},
 };
 

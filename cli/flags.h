@@ -10,6 +10,7 @@ extern const struct flag why_flags[];
 extern const struct flag logs_flags[];
 extern const struct flag list_flags[];
 extern const struct flag control_flags[];
+extern const struct flag logrotate_flags[];
 extern const struct flag process_flags[]; /* of what takes no config file */
 extern const struct flag signal_flags[];
 extern const struct flag light_flags[]; /* of what stops and starts nothing */

@@ -49,7 +49,6 @@ static const struct {
     {"pull", LATER "git pull, then pm reload"},
     {"forward", LATER "git checkout, then pm reload"},
     {"backward", LATER "git checkout, then pm reload"},
-    {"logrotate", LATER "use the system's logrotate, with pm reloadLogs as postrotate"},
     {"ecosystem", LATER "pm help start shows how to write a config file"},
     {"init", LATER "pm help start shows how to write a config file"},
     {"slist", LATER "pm report prints the system's limits"},

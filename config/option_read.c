@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/cron.h"
 #include "common/err.h"
 #include "common/mem.h"
 #include "config/values.h"
@@ -208,25 +209,20 @@ static int set_filter(const struct option_row *o, void *base, const char *text)
 }
 
 /* Fields are counted only: what they mean is the matter of who acts on them. */
-static int check_cron(const char *text)
+static int check_cron(const char *text, struct err *e)
 {
-    size_t fields = 0;
+    struct cron c;
 
     if (strcmp(text, "0") == 0 || strcasecmp(text, "false") == 0)
         return 0;
-    if (text[0] == '@' && text[1])
-        return 0;
-    for (text += strspn(text, " \t"); *text; text += strspn(text, " \t")) {
-        text += strcspn(text, " \t");
-        fields++;
-    }
-    return fields == 5 || fields == 6 ? 0 : -EDOM;
+    return cron_parse(text, &c, e);
 }
 
 /* 0, -EINVAL with a message, or -EDOM without one when the text is not of the type. */
 static int set_text(const struct option_row *o, void *base, const char *text, struct err *e)
 {
     const struct option_row *shorthand;
+    int r;
 
     switch (o->type) {
     case OPT_STRING:
@@ -257,7 +253,8 @@ static int set_text(const struct option_row *o, void *base, const char *text, st
     case OPT_FILTER:
         return set_filter(o, base, text);
     case OPT_CRON:
-        return check_cron(text) == 0 ? set_string(o, base, text, e) : -EDOM;
+        r = check_cron(text, e);
+        return r < 0 ? r : set_string(o, base, text, e);
     case OPT_WATCH:
         return *text ? 0 : err_set(e, -EINVAL, "must not be empty");
     case OPT_ANY:

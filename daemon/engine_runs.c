@@ -14,6 +14,7 @@
 #include "daemon/engine.h"
 #include "daemon/foreign.h"
 #include "daemon/log_paths.h"
+#include "daemon/log_policy.h"
 #include "daemon/notify.h"
 
 /*
@@ -69,6 +70,7 @@ void engine_limit_logs(struct engine *e, const struct app *a)
 static void attach_logs(struct engine *e, struct hold *hold, const struct app_spec *s, uint32_t process,
                         uint32_t instance)
 {
+    struct log_rotate_policy rotate;
     struct log_paths paths;
 
     if (hold->fds[KW_FD_STDOUT] < 0 && hold->fds[KW_FD_STDERR] < 0)
@@ -86,6 +88,7 @@ static void attach_logs(struct engine *e, struct hold *hold, const struct app_sp
                                 .disabled = s->disable_logs,
                                 .no_rows = !s->log_rows,
                                 .lent = true,
+                                .rotate = log_policy_of_app(s, &rotate) ? &rotate : NULL,
                                 .uid = -1,
                                 .gid = -1,
                                 .limits = limits_of(s)};

@@ -15,6 +15,7 @@
 #include "daemon/channel.h"
 #include "daemon/engine.h"
 #include "daemon/log_paths.h"
+#include "daemon/log_policy.h"
 #include "daemon/notify.h"
 #include "daemon/package_version.h"
 #include "daemon/pid_file.h"
@@ -329,11 +330,23 @@ static void move_pid_files(struct engine *e, const struct app *a, const struct a
     }
 }
 
+/* Rotation follows at once. */
+static void renew_policies(struct engine *e, const struct app *a)
+{
+    struct log_rotate_policy policy;
+    bool own = log_policy_of_app(a->spec, &policy);
+    struct process *p;
+
+    TAILQ_FOREACH (p, &a->processes, app_entry)
+        logs_rotate_process(e->logs, p->id, own ? &policy : NULL);
+}
+
 void engine_set_spec(struct engine *e, struct app *a, struct app_spec *take_spec)
 {
     move_pid_files(e, a, take_spec);
     app_spec_free(a->spec);
     a->spec = take_spec;
+    renew_policies(e, a);
     engine_save_app(e, a);
 }
 

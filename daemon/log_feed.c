@@ -73,8 +73,11 @@ static bool append(struct log_writer *w, struct log_stream *s, struct log_sink *
         iov[0].iov_len = 1;
     rc = log_file_append(f, iov, 2);
     log_mark_dirty(w, s);
-    if (rc == 0)
+    if (rc == 0) {
+        if (f->rotate_at && f->now.size >= f->rotate_at)
+            f->rotate_wanted = w->rotate_wanted = true;
         return true;
+    }
     err_set(&e, rc, "cannot write log file %s: %s", f->path, strerror(-rc));
     log_file_failed(w, f, rc, e.msg);
     return false;

@@ -60,6 +60,7 @@ void log_file_close(struct log_file *f)
     if (f->fd >= 0)
         close(f->fd);
     f->fd = -1;
+    f->rotate_known = false;
 }
 
 static int make_parents(const char *path, struct err *e)
@@ -151,6 +152,9 @@ int log_file_open(struct log_file *f, struct err *e)
         log_file_close(f);
         return LOG_FILE_TWIN;
     }
+    /* Shorter than recorded: it was emptied, or is another file that got the inode of one that is gone. */
+    if (f->has_rec && f->rec.dev == f->now.dev && f->rec.ino == f->now.ino && f->now.size < f->rec.size)
+        f->has_rec = false;
     if (f->has_rec && f->rec.dev == f->now.dev && f->rec.ino == f->now.ino)
         f->now.tail = f->rec.tail;
     rc = cut_back(f, e);

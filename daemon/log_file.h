@@ -42,6 +42,14 @@ struct log_file {
     bool failing; /* the last attempt failed; the next one at `retry_at` (monotonic ms) */
     uint64_t retry_at;
     uint64_t quiet_until; /* a failure before this is the same trouble */
+
+    /* log_rotate.c */
+    bool rotate_known; /* the policy was looked up since it was opened or changed */
+    bool rotate_wanted;
+    uint64_t rotate_at;          /* wanted from this size on; 0 = not by size */
+    int64_t rotate_due;          /* wanted at this time (seconds since the epoch); 0 = not by time */
+    uint64_t rotate_quiet_until; /* a failure before this is the same trouble */
+    bool tidy_by_age;            /* its rotated files may become too old */
 };
 
 struct log_files {

@@ -71,12 +71,13 @@ struct log_stream {
     char *paths[2];
     int64_t uid, gid;
     bool disabled;
-    bool no_rows;         /* the sink of the rows only keeps the cursor */
-    bool json;            /* each line of the files is one object */
-    bool lent;            /* the descriptors are the caller's: see struct log_run */
-    bool handed;          /* the spool was there before this engine */
-    int spool;            /* -1 when disabled */
-    uint64_t attached_at; /* monotonic ms */
+    bool no_rows;                     /* the sink of the rows only keeps the cursor */
+    bool json;                        /* each line of the files is one object */
+    bool lent;                        /* the descriptors are the caller's: see struct log_run */
+    struct log_rotate_policy *rotate; /* NULL = the daemon's; the writer's once it was attached */
+    bool handed;                      /* the spool was there before this engine */
+    int spool;                        /* -1 when disabled */
+    uint64_t attached_at;             /* monotonic ms */
     uint64_t spool_inode;
     uint64_t first, first_page; /* of the spool when it was handed in: log_spool_first() */
 
@@ -139,6 +140,8 @@ enum log_msg_type {
     LOG_MSG_SUB,
     LOG_MSG_UNSUB,
     LOG_MSG_REOPEN,
+    LOG_MSG_ROTATE, /* `what` is the barrier of a struct log_rotate */
+    LOG_MSG_POLICY, /* `what` is a struct log_policy_news */
     LOG_MSG_DAMAGE, /* `what` is the generation of the database that a reader found damaged */
     LOG_MSG_LIMITS, /* struct log_limits_msg */
     LOG_MSG_WIPE,   /* `what` is the barrier of a struct log_wipe */

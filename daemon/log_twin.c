@@ -55,6 +55,8 @@ int log_file_use(struct log_writer *w, struct log_file **f, bool to_write, struc
         int rc = to_write ? log_file_prepare(*f, e) : log_file_open(*f, e);
         struct log_file *twin = (*f)->twin;
 
+        if (rc == 0 && !(*f)->rotate_known)
+            log_rotate_watch(w, *f);
         if (rc != LOG_FILE_TWIN)
             return rc;
         join(w, *f, twin);

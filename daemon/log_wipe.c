@@ -67,7 +67,7 @@ void logs_wipe(struct logs *l, const struct log_wipe_request *what, logs_wiped_c
 
 /* ---- files ---- */
 
-static struct log_file *open_file(struct log_writer *w, const char *path)
+struct log_file *log_file_find_open(struct log_writer *w, const char *path)
 {
     struct stat st;
 
@@ -99,7 +99,7 @@ static int cut_closed(struct log_wipe *j, const char *path)
     return 0;
 }
 
-static void mark_writers(struct log_writer *w, const struct log_file *f)
+void log_mark_writers(struct log_writer *w, const struct log_file *f)
 {
     struct log_stream *s;
 
@@ -115,13 +115,13 @@ static int announce(struct log_writer *w, struct log_wipe *j)
     struct err e = {0};
 
     for (char **p = j->paths; *p; p++) {
-        struct log_file *f = open_file(w, *p);
+        struct log_file *f = log_file_find_open(w, *p);
 
         if (!f || log_file_use(w, &f, true, &e) < 0)
             continue;
         f->now.size = 0;
         f->dirty = true;
-        mark_writers(w, f);
+        log_mark_writers(w, f);
     }
     if (log_commit(w))
         return 0;
@@ -135,7 +135,7 @@ static int cut(struct log_writer *w, struct log_wipe *j)
     int rc = 0;
 
     for (char **p = j->paths; *p; p++) {
-        struct log_file *f = open_file(w, *p);
+        struct log_file *f = log_file_find_open(w, *p);
 
         if (!f) {
             rc = cut_closed(j, *p) < 0 ? -EIO : rc;
@@ -143,11 +143,11 @@ static int cut(struct log_writer *w, struct log_wipe *j)
             rc = err_errno(&j->err, "cannot empty %s", *p);
             log_file_use(w, &f, true, &e);
             f->dirty = true;
-            mark_writers(w, f);
+            log_mark_writers(w, f);
         } else {
             f->now.size = f->now.tail = 0;
             f->dirty = true;
-            mark_writers(w, f);
+            log_mark_writers(w, f);
             j->files++;
         }
     }

@@ -123,6 +123,8 @@ static void commit_if_large(struct log_writer *w)
 {
     if (w->rows >= LOG_COMMIT_ROWS || w->bytes >= LOG_COMMIT_SIZE)
         log_commit(w);
+    if (w->rotate_wanted)
+        log_rotate_wanted(w);
 }
 
 /* Round robin, one chunk each; back to the messages after some, however fast the apps write. */
@@ -231,6 +233,13 @@ static void handle(struct log_writer *w, const struct log_msg *m)
         work_all(w);
         log_wipe_begin(w, m->what);
         break;
+    case LOG_MSG_ROTATE:
+        work_all(w);
+        log_rotate_request(w, m->what);
+        break;
+    case LOG_MSG_POLICY:
+        log_rotate_policy_news(w, m->what);
+        break;
     case LOG_MSG_STOP:
         w->stop = true;
         break;
@@ -290,6 +299,8 @@ static void wait_for_work(struct log_writer *w, struct msg_list *msgs)
 
         if (!TAILQ_EMPTY(&w->unopened) && TAILQ_FIRST(&w->unopened)->open_at < until)
             until = TAILQ_FIRST(&w->unopened)->open_at;
+        if (w->rotate_look_at && w->rotate_look_at < until)
+            until = w->rotate_look_at;
         if (w->prune.due && w->prune.due < until)
             until = w->prune.due;
         if (now >= until)
@@ -376,6 +387,7 @@ static void start(struct log_writer *w)
     w->pieces = xcalloc(LOG_PIECES, sizeof *w->pieces);
     w->place_until = clock_mono_ms() + LOG_BLOCK_MS;
     tzset();
+    log_rotate_defaults(&w->rotate);
     log_prune_init(w);
     log_db_usable(w);
 }
@@ -388,6 +400,7 @@ static void finish(struct log_writer *w)
     log_wipe_cancel(w);
     log_prune_deinit(w);
     reap(w);
+    log_rotate_close(w);
     log_db_close(&w->db, true);
     free(w->db.path);
     TAILQ_FOREACH (s, &w->streams, by_writer)
@@ -420,6 +433,7 @@ void *log_writer_main(void *arg)
         retry(w);
         open_due(w, clock_mono_ms());
         work_a_while(w);
+        log_rotate_clock(w);
         log_wipe_step(w);
         log_prune_step(w);
         reap(w);

@@ -5,6 +5,7 @@
 #include "daemon/log_int.h"
 #include "daemon/log_prune.h"
 #include "daemon/log_split.h"
+#include "logrotate/policy.h"
 
 #define LOG_CHUNK       (256u * 1024) /* bytes read from a spool at once; holds more than one longest line */
 #define LOG_PIECES      8192u
@@ -15,6 +16,8 @@
 STAILQ_HEAD(log_work, log_stream);
 
 struct log_wipe;
+struct log_worker;
+struct zone;
 
 struct log_writer {
     struct logs *l;
@@ -43,6 +46,15 @@ struct log_writer {
     unsigned generation;
     uint64_t place_until; /* streams wait so long at start for a database that does not open */
     uint64_t retry_at;    /* 0 = nothing failed */
+
+    struct log_rotate_policy rotate; /* of files whose app has none */
+    struct log_worker *tidier;       /* made with the first file that has a policy */
+    struct zone *zone;               /* the last that was used; NULL = local */
+    char zone_name[LOG_ROTATE_WORD];
+    bool rotate_wanted; /* by one of the files */
+    uint64_t
+        rotate_look_at; /* monotonic ms, when the clock is compared with the files' times; 0 = none has one */
+    uint64_t tidy_at;   /* monotonic ms: rotated files have grown older */
 
     char *chunk;
     struct log_piece *pieces;
@@ -102,6 +114,32 @@ size_t log_gap_text(const struct log_gap *gap, char out[128]);
 void log_wipe_begin(struct log_writer *w, struct log_barrier *barrier);
 void log_wipe_step(struct log_writer *w); /* a few rows of the first one */
 void log_wipe_cancel(struct log_writer *w);
+
+/* log_rotate.c */
+void log_rotate_watch(struct log_writer *w, struct log_file *f); /* it was opened: looks its policy up */
+void log_rotate_wanted(struct log_writer *w); /* rotates what has asked for it, and can be */
+void log_rotate_clock(struct log_writer *w);  /* what is due by the time */
+void log_rotate_close(struct log_writer *w);
+/*
+ * Renames the open file and goes on in a new one. What was taken is in it, committed, before; a crash at any
+ * moment neither loses nor doubles a line. 0 with the new name (heap) and its size, 1 when it must wait for
+ * the end of a line (it rotates by itself then), or negative with the message set.
+ */
+int log_rotate_file(struct log_writer *w, struct log_file *f, char **to, uint64_t *bytes, struct err *e);
+/* One that no stream has open: it is only renamed. */
+int log_rotate_closed(struct log_writer *w, const char *path, const struct log_rotate_policy *p, char **to,
+                      uint64_t *bytes, struct err *e);
+const struct log_rotate_policy *log_rotate_policy_of(struct log_writer *w, const struct log_file *f);
+
+/* log_rotate_ask.c; everything taken was handed on before */
+void log_rotate_request(struct log_writer *w, struct log_barrier *barrier);
+struct log_policy_news;
+void log_rotate_policy_news(struct log_writer *w, struct log_policy_news *take);
+
+/* log_wipe.c: the open, regular file that the path leads to, or NULL */
+struct log_file *log_file_find_open(struct log_writer *w, const char *path);
+void log_mark_writers(struct log_writer *w,
+                      const struct log_file *f); /* dirty: all streams that write to it */
 
 /* log_place.c: where a stream that was handed in goes on */
 bool log_place(struct log_writer *w, struct log_stream *s);      /* false: not yet */

@@ -12,6 +12,7 @@
 #include "common/plog.h"
 #include "daemon/log_read.h"
 #include "daemon/log_spool.h"
+#include "logrotate/policy.h"
 
 static unsigned bucket(uint64_t run)
 {
@@ -26,6 +27,7 @@ void log_stream_free(struct log_stream *s)
         close(s->spool);
     free(s->app);
     free(s->date_format);
+    free(s->rotate);
     free(s->gate.gaps);
     free(s->paths[0]);
     free(s->paths[1]);
@@ -60,8 +62,10 @@ static void stopped(struct logs *l)
         STAILQ_REMOVE_HEAD(&l->msgs, next);
         if (m->type == LOG_MSG_LIMITS)
             log_limits_msg_free(m->what);
-        if (m->type == LOG_MSG_BARRIER || m->type == LOG_MSG_WIPE)
+        if (m->type == LOG_MSG_BARRIER || m->type == LOG_MSG_WIPE || m->type == LOG_MSG_ROTATE)
             ((struct log_barrier *)m->what)->passed(m->what);
+        else if (m->type == LOG_MSG_POLICY)
+            free(m->what);
         free(m);
     }
     log_query_cancel(l);
@@ -228,6 +232,10 @@ static void attach_stream(struct logs *l, const struct log_run *run, enum log_st
     s->no_rows = run->no_rows;
     s->json = run->json;
     s->lent = run->lent;
+    if (run->rotate) {
+        s->rotate = xmalloc(sizeof *s->rotate);
+        *s->rotate = *run->rotate;
+    }
     s->limits = run->limits;
     LIST_INSERT_HEAD(&l->runs[bucket(s->run)], s, by_run);
     if (spool >= 0 && !s->disabled)

@@ -16,6 +16,7 @@
 #include <uv.h>
 
 struct logs;
+struct log_rotate_policy;
 
 enum log_stream_kind { LOG_OUT = 1, LOG_ERR = 2 };
 
@@ -74,7 +75,8 @@ struct log_run {
     /* The descriptors stay the caller's, who keeps them open until `stream_done` tells of them or the log
      * path is closed. A spool that is made becomes the caller's too. */
     bool lent;
-    int64_t uid, gid; /* owner of files that are created; -1 = as the daemon */
+    int64_t uid, gid;                       /* owner of files that are created; -1 = as the daemon */
+    const struct log_rotate_policy *rotate; /* of its files; NULL = the daemon's */
     struct log_limits limits;
 };
 
@@ -128,6 +130,24 @@ struct log_wipe_request {
 };
 typedef void (*logs_wiped_cb)(void *arg, int rc, unsigned files, const char *msg);
 void logs_wipe(struct logs *l, const struct log_wipe_request *what, logs_wiped_cb done, void *arg);
+
+/* The policy (copied) of files whose app has none, and of a process whose app has changed (NULL = the
+ * daemon's). */
+void logs_rotate_default(struct logs *l, const struct log_rotate_policy *p);
+void logs_rotate_process(struct logs *l, uint32_t process, const struct log_rotate_policy *p);
+
+/* What became of a file: rotated (`to`), or not (`why`), which is an error when `failed`. */
+struct log_rotate_result {
+    const char *path;
+    char *to, *why;
+    uint64_t bytes;
+    bool failed;
+};
+
+/* Rotates files now, whatever their size, empty ones apart: all that was taken before the call goes into the
+ * old ones. The results are the caller's during the callback. */
+typedef void (*logs_rotated_cb)(void *arg, const struct log_rotate_result *v, size_t n);
+void logs_rotate(struct logs *l, char *const *paths, logs_rotated_cb done, void *arg);
 
 struct log_query {
     const uint32_t *processes; /* NULL = all */

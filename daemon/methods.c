@@ -31,6 +31,7 @@ const rpc_handler engine_handlers[METHOD_COUNT] = {
     [M_RESURRECT] = method_resurrect,
     [M_CLEARDUMP] = method_cleardump,
     [M_FLUSH] = method_flush,
+    [M_LOGROTATE] = method_logrotate,
     [M_SETTINGS_GET] = method_settings_get,
     [M_SETTINGS_SET] = method_settings_set,
     [M_SETTINGS_UNSET] = method_settings_unset,

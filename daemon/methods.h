@@ -23,6 +23,7 @@ void method_save(void *engine, struct rpc_request *r);
 void method_resurrect(void *engine, struct rpc_request *r);
 void method_cleardump(void *engine, struct rpc_request *r);
 void method_flush(void *engine, struct rpc_request *r);
+void method_logrotate(void *engine, struct rpc_request *r);
 void method_settings_get(void *engine, struct rpc_request *r);
 void method_settings_set(void *engine, struct rpc_request *r);
 void method_settings_unset(void *engine, struct rpc_request *r);

@@ -6,6 +6,7 @@
 #include "common/err.h"
 #include "common/mem.h"
 #include "config/values.h"
+#include "daemon/log_policy.h"
 
 #define SIZE_MAX_BYTES ((int64_t)1 << 50)
 
@@ -92,7 +93,7 @@ int settings_check(const char *key, const char *value, struct err *e)
         return err_set(e, -EINVAL,
                        "%.100s: there is no such setting of the logs: logs:max_bytes, logs:min_free", key);
     }
-    return 0;
+    return log_policy_check_setting(key, value, e); /* pm2-logrotate has a table of its own */
 }
 
 void settings_apply(struct engine *e, const char *key)
@@ -105,4 +106,6 @@ void settings_apply(struct engine *e, const char *key)
         last = table[i].apply;
         last(e);
     }
+    if (!key || strncmp(key, LOG_POLICY_PREFIX, strlen(LOG_POLICY_PREFIX)) == 0)
+        log_policy_apply(e);
 }

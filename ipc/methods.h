@@ -45,6 +45,7 @@ enum method_id {
     M_RESURRECT,
     M_CLEARDUMP,
     M_FLUSH,
+    M_LOGROTATE,
     M_SETTINGS_GET,
     M_SETTINGS_SET,
     M_SETTINGS_UNSET,

@@ -47,6 +47,8 @@ install_missing() {
     need_lib yaml-0.1 libyaml-dev
     need_lib jansson libjansson-dev
     need_lib sqlite3 libsqlite3-dev
+    need_lib zlib zlib1g-dev
+    need_lib libzstd libzstd-dev
     need_lib libpcre2-8 libpcre2-dev
     need_lib cmocka libcmocka-dev
     [ -e /usr/include/stdio.h ] || missing+=(libc6-dev)

@@ -79,7 +79,7 @@ class Requests(Protocol):
                     ("process.stop", {}, "selectors"), ("process.stop", {"selectors": "a"}, "selectors"),
                     ("process.stop", {"selectors": [1]}, "selectors"), ("process.stop", {"selectors": ["a"], "extra": 1}, "extra"),
                     ("why", {"selectors": ["a"], "runs": 0}, "runs"), ("why", {"selectors": ["a"], "runs": "x"}, "runs"),
-                    ("logs", {"selectors": ["a"], "lines": 100000}, "lines"), ("logs", {"selectors": ["a"], "follow": 1}, "follow"),
+                    ("logs", {"selectors": ["a"], "lines": -1}, "lines"), ("logs", {"selectors": ["a"], "follow": 1}, "follow"),
                     ("list", {"full": "yes"}, "full"), ("env.set", {"env": []}, "env"), ("start", {"apps": {}}, "apps"),
                     ("process.send", {"selector": "a"}, "text")):
                 error = self.error_of(c, method, params)
