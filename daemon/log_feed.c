@@ -226,9 +226,19 @@ static void feed_rows(struct log_writer *w, struct log_stream *s, const struct c
     s->sinks[0].pos = c->from + c->end;
 }
 
+/* A word of ours where rows go; only to those who listen when there are none. An SQLite code. */
+static int add_note(struct log_writer *w, struct log_stream *s, const struct log_line *line)
+{
+    if (!s->no_rows)
+        return log_add_row(w, s, line, any_sub(w, s));
+    log_stage(w, s, line);
+    log_mark_dirty(w, s);
+    return SQLITE_OK;
+}
+
 static bool tell_rows(struct log_writer *w, struct log_stream *s, const struct log_line *line)
 {
-    int rc = log_add_row(w, s, line, any_sub(w, s));
+    int rc = add_note(w, s, line);
 
     s->sinks[0].told = rc == SQLITE_OK;
     if (rc != SQLITE_OK)
@@ -391,7 +401,7 @@ static bool pass_gap(struct log_writer *w, struct log_stream *s, struct log_sink
         if (!write_note(w, s, k, &line))
             return false;
         k->file->failing = k->dropping = false;
-    } else if ((rc = log_add_row(w, s, &line, any_sub(w, s))) != SQLITE_OK) {
+    } else if ((rc = add_note(w, s, &line)) != SQLITE_OK) {
         log_txn_failed(w, rc);
         return false;
     }
