@@ -1,15 +1,15 @@
 """Rotation by size, by request and by settings; engines killed in between; the file for logrotate(8)."""
 
 import gzip
+import json
 import os
 import re
 import shutil
 import stat
 import subprocess
 import time
-import unittest
 
-from harness import ASAN, IS_ROOT, PmTest, SLOW, child, main, read_file, scaled, send_signal, wait_until
+from harness import ASAN, IS_ROOT, PmTest, child, main, read_file, scaled, send_signal, wait_until
 
 
 class Rotating(PmTest):
@@ -111,6 +111,20 @@ class Rotating(PmTest):
         self.assertEqual(result.code, 1)
         result = self.home.pm("logrotate", "--path", "/tmp/x")
         self.assertEqual(result.code, 2)
+
+    def test_apps_of_a_config(self):
+        config = os.path.join(self.home.path, "apps.json")
+        app = {"script": child("flood")[0], "args": "10 0", "interpreter": "none", "autorestart": False}
+        with open(config, "w") as f:
+            json.dump({"apps": [{"name": "flood", "env_test": {"X": "1"}, **app}, {"name": "other", **app}]}, f)
+        self.home.ok("start", config)
+        for name in ("flood", "other"):
+            wait_until(lambda: "flood done" in self.home.app_log(name, "error"), 60, "the flood is over")
+        files = json.loads(self.home.ok("logrotate", config, "--only", "flood", "--env", "test", "--json").out)
+        self.assertEqual({f["path"] for f in files}, {self.home.log_path("flood"), self.home.log_path("flood", "error")})
+        self.assertTrue(all(f["ok"] for f in files))
+        self.assertEqual([f["to"] for f in files if f["path"] == self.home.log_path("flood")], self.rotated("flood"))
+        self.assertEqual(self.rotated("other"), [])
 
 
 class Install(PmTest):
