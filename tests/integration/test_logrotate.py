@@ -82,19 +82,23 @@ class Rotating(PmTest):
             self.assertNotEqual(result.code, 0)
             self.assertIn(words, result.err)
 
-    def test_app_wins_and_changes_at_once(self):
+    def test_app_wins_over_the_settings(self):
         self.home.ok("set", "pm2-logrotate:max_size", "1K")
         config = os.path.join(self.home.path, "app.json")
 
         def start(size):
+            app = {"name": "flood", "script": child("flood")[0], "args": "1000000 3000", "interpreter": "none",
+                   "log_rotate": {"max_size": size}}
             with open(config, "w") as f:
-                f.write('{"apps": [{"name": "flood", "script": "%s", "args": "3000 3000", "interpreter": "none",'
-                        ' "autorestart": false, "log_rotate": {"max_size": "%s"}}]}' % (child("flood")[0], size))
+                json.dump({"apps": [app]}, f)
             self.home.ok("start", config)
 
-        start("10M")
-        wait_until(lambda: "flood done" in self.home.app_log("flood", "error"), 60, "the flood is over")
+        start("1G")
+        path = self.home.log_path("flood")
+        wait_until(lambda: os.path.exists(path) and os.path.getsize(path) > 50000, what="a file that is not rotated")
         self.assertEqual(self.rotated("flood"), [])
+        start("20K")
+        wait_until(lambda: len(self.rotated("flood")) > 2, what="rotated files")
 
     def test_now(self):
         self.home.start("flood", child("flood", 100, 0))
@@ -114,6 +118,7 @@ class Rotating(PmTest):
 
     def test_apps_of_a_config(self):
         config = os.path.join(self.home.path, "apps.json")
+        os.makedirs(self.home.path, mode=0o700, exist_ok=True)
         app = {"script": child("flood")[0], "args": "10 0", "interpreter": "none", "autorestart": False}
         with open(config, "w") as f:
             json.dump({"apps": [{"name": "flood", "env_test": {"X": "1"}, **app}, {"name": "other", **app}]}, f)
