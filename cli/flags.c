@@ -185,7 +185,7 @@ const struct flag logs_flags[] = {
     {.name = "instance", .type = FLAG_NUMBER, .arg = "N",
      .help = "of one instance of the app", .min = 0, .max = 1000000},
     {.name = "lines", .type = FLAG_NUMBER, .arg = "N",
-     .help = "the last N (15; all, when one of the options above chooses)", .min = 0, .max = 10000},
+     .help = "the last N that match (15; all with --since, --until, --grep, --level, --run)", .min = 0, .max = 1000000},
     {.name = "reverse", .type = FLAG_BOOL, .help = "the newest first; ends then"},
     {.name = "count", .type = FLAG_BOOL, .help = "only how many there are"},
     {.name = "nostream", .type = FLAG_BOOL, .help = "end after the past lines"},

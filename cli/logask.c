@@ -2,11 +2,14 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/args.h"
 #include "cli/when.h"
 #include "common/err.h"
+
+#define LINES_AT_ONCE 10000 /* more come in parts */
 
 static int read_time(const struct args *a, const char *flag, int64_t now_us, enum when_twice twice,
                      int64_t *us, struct err *e)
@@ -133,5 +136,7 @@ void logask_params(const struct logask *q, json_t *params)
     if (q->level)
         json_object_set_new(params, "level", json_string(q->level));
     if (q->run)
-        json_object_set_new(params, "run", json_string(q->run));
+        json_object_set_new(params, "run",
+                            isdigit((unsigned char)*q->run) ? json_integer(strtoll(q->run, NULL, 10))
+                                                            : json_string(q->run));
 }

@@ -33,7 +33,7 @@ void logask_deinit(struct logask *q);
 /* Is the end of the answer known, so that nothing is left to follow? */
 bool logask_ends(const struct logask *q);
 
-/* Is it more than the last lines of some processes? */
+/* Is it more than a few last lines of some processes? */
 bool logask_searches(const struct logask *q);
 
 /* Adds the question to the parameters of a request. */

@@ -78,6 +78,8 @@ void logview_show(struct logview *v, const json_t *msg)
         return;
     if (json_object_get(params, "missed"))
         show_missed(v, j_int(params, "missed"));
+    if (json_object_get(params, "failed"))
+        v->code = out_error(&v->c->out, "%s", j_text(params, "failed"));
     show_lines(v, json_object_get(params, "lines"));
 }
 
@@ -120,7 +122,7 @@ static void wait_for_more(const struct logview *v)
 
 int logview_follow(struct logview *v)
 {
-    while (!interrupted()) {
+    while (!interrupted() && v->code == 0) {
         struct err e = {0};
         json_t *msg = NULL;
         int rc = rpc_next(&v->c->rpc, 0, &msg, &e);
@@ -140,7 +142,7 @@ int logview_follow(struct logview *v)
                 return interrupted() ? EXIT_DONE : code;
         }
     }
-    return EXIT_DONE;
+    return v->code;
 }
 
 /* Is this record named by one of the words? A pattern may mean any, and counts as `pattern` says. */

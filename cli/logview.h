@@ -18,6 +18,7 @@ struct logview {
     struct logseen *seen; /* logview_open makes it */
     size_t shown;         /* lines, so far */
     size_t known;         /* processes in the list, as logview_open found it */
+    int code;             /* not 0: the daemon gave up, and that was said */
     long long matched;    /* the answer to ask.count */
 };
 

@@ -132,6 +132,16 @@ class Rotating(PmTest):
         self.assertEqual(self.rotated("other"), [])
 
 
+    def test_of_a_config_and_as_json(self):
+        path = self.home.config([{"name": n, "script": child("flood")[0], "args": ["10", "0"], "env_prod": {"X": "1"}} for n in ("a", "b")])
+        self.home.ok("start", path)
+        for name in ("a", "b"):
+            wait_until(lambda: "flood done" in self.home.app_log(name, "error"), 60, "%s has written" % name)
+        told = json.loads(self.home.ok("logrotate", path, "--only", "a", "--env", "prod", "--json").out)
+        self.assertIn(self.rotated("a")[0], json.dumps(told))
+        self.assertEqual((len(self.rotated("a")), len(self.rotated("b"))), (1, 0))
+
+
 class Install(PmTest):
     def test_file(self):
         path = os.path.join(self.home.path, "for-logrotate")

@@ -2,10 +2,11 @@
 
 import json
 import os
+import signal
 import socket
 import threading
 
-from harness import PmTest, child, main, wait_until
+from harness import PmTest, child, main, read_file, wait_until
 from test_screen import Screen as _Screen
 
 
@@ -113,6 +114,79 @@ class Parts(PmTest):
         self.stand_in(lambda p: ([], {"result": {"lines": [], "matched": 0}}))
         self.assertIn('--since: "foo" is not a time', self.home.fails(2, "logs", "--since", "foo").err)
         self.assertIn('unknown time zone "Mars/Base"', self.home.fails(2, "logs", "--tz", "Mars/Base").err)
+
+
+class Search(PmTest):
+    """The same with the daemon itself."""
+
+    def setUp(self):
+        super().setUp()
+        self.home.start("a", child("echo_stdin"))
+        self.home.ok("send", "a", "one")
+        for text in ("two", "ERROR: three", "four", "five"):
+            self.home.ok("send", "a", text)
+        wait_until(lambda: "five" in str(self.home.history("a")), what="the rows")
+
+    def found(self, *words):
+        return self.home.ok("logs", "a", "--raw", "--nostream", *words).out.splitlines()
+
+    def test_patterns_and_context(self):
+        self.assertEqual(sum("three" in x for x in self.found("--grep", "THREE", "--ignore-case")), 1)
+        self.assertEqual(self.found("--grep", "three", "--grep", "four"), [])
+        around = self.found("--grep", "two|five", "-B", "0", "-A", "1")
+        self.assertEqual(around.count("--"), 1)
+        self.assertEqual(len(self.found("--grep", "three", "-C", "1")), 3)
+        self.assertFalse(any("three" in x for x in self.found("--grep", "three", "--invert")))
+
+    def test_long_names_of_context(self):
+        after = self.found("--grep", "three", "--after", "1")
+        self.assertEqual([x.split()[-1] for x in after], ["three", "four"])
+        before = self.found("--grep", "three", "--before", "1")
+        self.assertEqual([x.split()[-1] for x in before], ["two", "three"])
+        self.assertEqual(self.found("--grep", "three", "--context", "1"), before + after[1:])
+
+    def test_one_instance(self):
+        self.home.start("two", child("echo_stdin"), "-i", "2")
+        for process in self.home.procs("two"):
+            self.home.ok("send", str(process["pm_id"]), "number %d" % process["pm2_env"]["NODE_APP_INSTANCE"])
+        wait_until(lambda: str(self.home.history("two")).count("number") == 2, what="both lines")
+        lines = self.home.ok("logs", "two", "--instance", "1", "--raw", "--nostream").out
+        self.assertIn("number 1", lines)
+        self.assertNotIn("number 0", lines)
+
+    def test_zones(self):
+        words = ("logs", "a", "--nostream", "--grep", "five", "--timestamp", "HH:mm Z")
+        self.assertIn(" +00:00", self.home.ok(*words, "--utc").out)
+        self.assertIn(" +09:00", self.home.ok(*words, "--tz", "Asia/Tokyo").out)
+
+    def test_times_levels_and_counts(self):
+        self.assertEqual(self.home.ok("logs", "a", "--until", "@1", "--count").out, "0\n")
+        self.assertEqual(self.home.ok("logs", "a", "--since", "1h", "--grep", "t(wo|hree)", "--count").out, "2\n")
+        newest = self.found("--reverse", "--lines", "2")
+        self.assertEqual([x.split()[-1] for x in newest], ["five", "four"])
+        run = self.home.why("a")["runs"][0]["run"]
+        self.assertEqual(self.found("--run", run), self.found("--run", "last"))
+
+    def test_refusals(self):
+        self.assertEqual(len(self.home.fails(2, "logs", "--grep", "(", "--nostream").err.splitlines()), 1)
+        self.assertEqual(len(self.home.fails(2, "logs", "--level", "loud", "--nostream").err.splitlines()), 1)
+        self.assertEqual(len(self.home.fails(1, "logs", "nobody", "--grep", "x").err.splitlines()), 1)
+
+    def test_a_filter_follows(self):
+        path = os.path.join(self.home.work, "followed")
+        with open(path, "w") as out:
+            follow = self.home.popen("logs", "a", "--raw", "--grep", "two|live", stdout=out)
+        wait_until(lambda: "two" in read_file(path), what="the history")
+        for i in range(10):
+            self.home.ok("send", "a", "%s %d" % ("live" if i % 2 else "dead", i))
+        wait_until(lambda: "live 9" in read_file(path), what="the live lines")
+        self.home.replace_engine()
+        self.home.ok("send", "a", "dead again")
+        self.home.ok("send", "a", "live again")
+        wait_until(lambda: "live again" in read_file(path) or follow.poll() is not None, what="the line after a new engine")
+        follow.send_signal(signal.SIGINT)
+        self.assertEqual(self.home.finish(follow).code, 0)
+        self.assertEqual([x.split("live ")[-1] for x in read_file(path).splitlines()[1:]], ["1", "3", "5", "7", "9", "again"])
 
 
 class Pager(_Screen):

@@ -190,6 +190,7 @@ static void test_questions(void **state)
          "{\"reverse\":true,\"since\":5000000,\"until\":6000000}"},
         {{"--run", "last", "--instance", "0", "--level", "warn"},
          "{\"instance\":0,\"level\":\"warn\",\"run\":\"last\"}"},
+        {{"--run", "12"}, "{\"run\":12}"},
         {{"--invert"}, "--invert goes with --grep PATTERN"},
         {{"--run", "first"},
          "--run wants the number of a run (pm why shows them) or \"last\", not \"first\""},
