@@ -8,9 +8,8 @@ import shutil
 import stat
 import subprocess
 import time
-import unittest
 
-from harness import ASAN, IS_ROOT, PmTest, SLOW, child, main, read_file, scaled, send_signal, wait_until
+from harness import ASAN, IS_ROOT, PmTest, child, main, read_file, scaled, send_signal, wait_until
 
 
 class Rotating(PmTest):
@@ -83,19 +82,23 @@ class Rotating(PmTest):
             self.assertNotEqual(result.code, 0)
             self.assertIn(words, result.err)
 
-    def test_app_wins_and_changes_at_once(self):
+    def test_app_wins_over_the_settings(self):
         self.home.ok("set", "pm2-logrotate:max_size", "1K")
         config = os.path.join(self.home.path, "app.json")
 
         def start(size):
+            app = {"name": "flood", "script": child("flood")[0], "args": "1000000 3000", "interpreter": "none",
+                   "log_rotate": {"max_size": size}}
             with open(config, "w") as f:
-                f.write('{"apps": [{"name": "flood", "script": "%s", "args": "3000 3000", "interpreter": "none",'
-                        ' "autorestart": false, "log_rotate": {"max_size": "%s"}}]}' % (child("flood")[0], size))
+                json.dump({"apps": [app]}, f)
             self.home.ok("start", config)
 
-        start("10M")
-        wait_until(lambda: "flood done" in self.home.app_log("flood", "error"), 60, "the flood is over")
+        start("1G")
+        path = self.home.log_path("flood")
+        wait_until(lambda: os.path.exists(path) and os.path.getsize(path) > 50000, what="a file that is not rotated")
         self.assertEqual(self.rotated("flood"), [])
+        start("20K")
+        wait_until(lambda: len(self.rotated("flood")) > 2, what="rotated files")
 
     def test_now(self):
         self.home.start("flood", child("flood", 100, 0))
@@ -112,6 +115,21 @@ class Rotating(PmTest):
         self.assertEqual(result.code, 1)
         result = self.home.pm("logrotate", "--path", "/tmp/x")
         self.assertEqual(result.code, 2)
+
+    def test_apps_of_a_config(self):
+        config = os.path.join(self.home.path, "apps.json")
+        os.makedirs(self.home.path, mode=0o700, exist_ok=True)
+        app = {"script": child("flood")[0], "args": "10 0", "interpreter": "none", "autorestart": False}
+        with open(config, "w") as f:
+            json.dump({"apps": [{"name": "flood", "env_test": {"X": "1"}, **app}, {"name": "other", **app}]}, f)
+        self.home.ok("start", config)
+        for name in ("flood", "other"):
+            wait_until(lambda: "flood done" in self.home.app_log(name, "error"), 60, "the flood is over")
+        files = json.loads(self.home.ok("logrotate", config, "--only", "flood", "--env", "test", "--json").out)
+        self.assertEqual({f["path"] for f in files}, {self.home.log_path("flood"), self.home.log_path("flood", "error")})
+        self.assertTrue(all(f["ok"] for f in files))
+        self.assertEqual([f["to"] for f in files if f["path"] == self.home.log_path("flood")], self.rotated("flood"))
+        self.assertEqual(self.rotated("other"), [])
 
 
     def test_of_a_config_and_as_json(self):
