@@ -157,7 +157,8 @@ class KeeperFork(PmTest):
             time.sleep(random.uniform(0, 0.05))
             self.kill_both(keeper, engine)
             self.home.finish(command)
-            wait_until(lambda: not {keeper, engine} & set(self.home.daemons()), what="both are dead")
+            # A child before its exec, which looks like a daemon, still has the socket: it would take a connection and close it.
+            wait_until(lambda: not self.home.daemons() and not alive(keeper) and not alive(engine), what="both are dead")
             self.home.start("new%d" % turn, child("silent"))
             wait_until(lambda: all(p["pm2_env"]["status"] == "online" for p in self.home.jlist()), 30, "all run again")
             wait_until(lambda: len(self.home.app_pids()) == count + 2 + turn, 10, lambda: "each once: %s" % self.home.app_pids())
