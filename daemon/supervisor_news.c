@@ -177,7 +177,9 @@ static void exited_while_stopping(struct proc *pr)
     }
     sup_changed(pr);
     /* While a kill is on, its answer (or the timer of the next attempt) takes it from here. */
-    if (!pr->kill_since)
+    if (p->disconnecting)
+        sup_polite_now(pr); /* to what it left */
+    else if (!pr->kill_since)
         sup_look(pr);
 }
 

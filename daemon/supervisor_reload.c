@@ -70,12 +70,15 @@ void sup_polite_now(struct proc *pr)
     if (!p->disconnecting)
         return;
     p->disconnecting = false;
-    if (p->exited)
-        return;
     p->signaled_ms = sup_wall(s);
     p->deadline_ms = p->signaled_ms + (uint64_t)p->app->spec->kill_timeout;
     sup_timer(pr, SYS_TIMER_STATE, (uint64_t)p->app->spec->kill_timeout);
-    s->sys.terminate(s->sys.ctx, p);
+    if (!p->exited) {
+        s->sys.terminate(s->sys.ctx, p);
+    } else {
+        p->sweeping = true; /* what it left */
+        s->sys.sweep(s->sys.ctx, p, p->run, true);
+    }
     sup_changed(pr);
 }
 
