@@ -16,6 +16,7 @@ struct supervisor;
 struct waiter_result {
     bool ok;
     char error[256];     /* one line when not ok */
+    bool left;           /* not ok, because it was not tried: work.h */
     uint64_t failed_run; /* the run whose last stderr lines tell more; 0 = none */
     uint32_t id;         /* of the process, which may be deleted by now */
     uint32_t instance;
