@@ -22,6 +22,8 @@
 struct record {
     struct kw_msg m; /* without descriptors: they are in the holds */
     json_t *blob;
+    enum process_role role;
+    struct process *shadow; /* of a reload: not the slot's own run */
 };
 
 /* A process that had a child at the last commit. */
@@ -331,18 +333,18 @@ static struct run_end end_of_record(const struct kw_msg *m)
                             .maxrss_bytes = m->maxrss_bytes};
 }
 
-static void resume_record(struct engine *e, struct process *p, const struct record *rec)
+static void fill_from_record(struct process *p, const struct kw_msg *m)
 {
-    const struct kw_msg *m = &rec->m;
-    bool drop_it = p->delete_when_down;
-
     p->run = m->token;
     p->pid = m->pid;
     p->start_ticks = m->start_ticks;
     p->started_ms = m->start_us / 1000;
-    p->delete_when_down = false;
-    if (process_note_read(p, m->note, m->note_len) < 0)
-        log_warn("the note of run %llu cannot be read", (unsigned long long)m->token);
+}
+
+static void go_on(struct engine *e, struct process *p, const struct record *rec)
+{
+    const struct kw_msg *m = &rec->m;
+
     runtime_of(p)->resumed = true;
     if (!rec->blob)
         engine_attach_process_logs(e, p); /* taken back after a double fault: its spec is lost */
@@ -358,6 +360,18 @@ static void resume_record(struct engine *e, struct process *p, const struct reco
     } else if (m->flags & KW_FOREIGN) {
         engine_watch_foreign(e, m->token);
     }
+}
+
+static void resume_record(struct engine *e, struct process *p, const struct record *rec)
+{
+    const struct kw_msg *m = &rec->m;
+    bool drop_it = p->delete_when_down;
+
+    fill_from_record(p, m);
+    p->delete_when_down = false;
+    if (process_note_read(p, m->note, m->note_len) < 0)
+        log_warn("the note of run %llu cannot be read", (unsigned long long)m->token);
+    go_on(e, p, rec);
     if (drop_it)
         supervisor_delete(e->sup, p, "left over by a command that was not finished", NULL, NULL);
 }
@@ -375,6 +389,66 @@ static bool is_current(const struct process *p, const struct kw_msg *m)
     return m->token >= p->run && !end_is_stored(p, m);
 }
 
+/* The configuration that a candidate brings, from what was sent with its spawn; NULL when it is the app's. */
+static struct app_spec *spec_of_candidate(const struct process *slot, const struct record *rec)
+{
+    json_t *brought = json_object_get(rec->blob, "spec"), *has = app_spec_to_json(slot->app->spec);
+    bool same = !brought || json_equal(brought, has);
+
+    json_decref(has);
+    return same ? NULL : app_spec_from_json(brought, NULL);
+}
+
+static bool has_later_run(const struct restore *r, size_t i)
+{
+    for (size_t k = i + 1; k < r->n_records; k++)
+        if (r->records[k].m.proc == r->records[i].m.proc && r->records[k].role == ROLE_SLOT)
+            return true;
+    return false;
+}
+
+static void find_shadow(struct engine *e, size_t i)
+{
+    struct record *rec = &e->restore->records[i];
+    struct process *slot = known_process(e, rec);
+    const struct kw_msg *m = &rec->m;
+
+    /* The last engine died after the new run had the slot, and before the old one was told to go. */
+    if (rec->role == ROLE_SLOT && !is_over(e, m) && has_later_run(e->restore, i))
+        rec->role = ROLE_DRAINING;
+    if (!slot)
+        rec->role = ROLE_SLOT; /* it is dealt with as any run that nobody knows of */
+    if (rec->role == ROLE_SLOT || (is_over(e, m) && end_is_stored(slot, m)))
+        return;
+    rec->shadow = supervisor_add_shadow(e->sup, slot, rec->role, m->note, m->note_len,
+                                        rec->role == ROLE_CANDIDATE ? spec_of_candidate(slot, rec) : NULL);
+    if (rec->shadow)
+        fill_from_record(rec->shadow, m);
+}
+
+/* Before any slot goes on: one whose run has ended must not start another while a candidate is on its way. */
+static void find_shadows(struct engine *e)
+{
+    struct restore *r = e->restore;
+
+    for (size_t i = 0; i < r->n_records; i++)
+        r->records[i].role = process_note_role(r->records[i].m.note, r->records[i].m.note_len);
+    for (size_t i = 0; i < r->n_records; i++)
+        if (r->records[i].role == ROLE_SLOT)
+            process_of_record(e, &r->records[i]); /* takes in what state.db does not know */
+    for (size_t i = 0; i < r->n_records; i++)
+        find_shadow(e, i);
+}
+
+static void resume_shadows(struct engine *e)
+{
+    const struct restore *r = e->restore;
+
+    for (size_t i = 0; i < r->n_records; i++)
+        if (r->records[i].shadow)
+            go_on(e, r->records[i].shadow, &r->records[i]);
+}
+
 /* The latest record of each process is its current run; earlier ones have ended and were judged before the
  * later was spawned, although their end may not be stored. */
 static void match_records(struct engine *e)
@@ -383,12 +457,11 @@ static void match_records(struct engine *e)
 
     for (size_t i = 0; i < r->n_records; i++) {
         struct record *rec = &r->records[i];
-        struct process *p = process_of_record(e, rec);
-        bool latest = true;
+        struct process *p = rec->shadow ? NULL : process_of_record(e, rec);
 
-        for (size_t k = i + 1; k < r->n_records && latest; k++)
-            latest = r->records[k].m.proc != rec->m.proc;
-        if (p && latest && is_current(p, &rec->m)) {
+        if (rec->shadow)
+            continue;
+        if (p && rec->role == ROLE_SLOT && !has_later_run(r, i) && is_current(p, &rec->m)) {
             resume_record(e, p, rec);
         } else if (is_over(e, &rec->m) || (p && end_is_stored(p, &rec->m))) {
             if (p && rec->m.flags & KW_HAS_EXITED && !end_is_stored(p, &rec->m))
@@ -445,8 +518,10 @@ static void finish(struct engine *e)
     struct restore *r = e->restore;
 
     adopt_candidates(e);
+    find_shadows(e);
     match_records(e);
     resume_rest(e);
+    resume_shadows(e);
     sockets_restored(e->sockets);
     e->restore = NULL;
     for (size_t i = 0; i < r->n_later; i++)
