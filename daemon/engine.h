@@ -27,6 +27,7 @@
 /* Runs the engine until its shutdown is done. The exit status of the program. `keeper_fd` is taken. */
 int engine_main(const char *home, int keeper_fd);
 
+struct cluster;
 struct restore;
 struct shutdown;
 struct sockets;

@@ -67,7 +67,8 @@ static void forget_if_over(struct engine *e, struct hold *hold)
 
 void engine_ack(struct engine *e, uint64_t run)
 {
-    static const enum kw_fd kinds[] = {KW_FD_PIDFD, KW_FD_STDIN, KW_FD_IPC, KW_FD_NOTIFY};
+    static const enum kw_fd kinds[] = {KW_FD_PIDFD, KW_FD_STDIN, KW_FD_IPC, KW_FD_NOTIFY,
+                                       KW_FD_STATE};
     struct kw_msg m = {.type = KW_ACK, .token = run}, drop = {.type = KW_DROP, .token = run};
     struct hold *hold = holds_get(&e->holds, run);
 
@@ -295,6 +296,7 @@ static void hand_over_run(struct engine *e, struct hold *hold)
                        .pid = hold->pid,
                        .start_ticks = hold->start_ticks,
                        .start_us = hold->start_us,
+                       .flags = hold->told ? KW_TOLD : 0,
                        .note_len = hold->note_len};
 
     memcpy(m.note, hold->note, hold->note_len);
