@@ -493,7 +493,12 @@ static void sys_shadow_made(void *ctx, struct process *p)
 
 static void sys_shadow_gone(void *ctx, struct process *p)
 {
-    (void)ctx;
+    struct engine *e = ctx;
+    const struct process *slot = supervisor_by_id(e->sup, p->id);
+
+    /* The slot may have come to rest before what it had beside it. */
+    if (slot && slot->app->id == p->app->id && app_rests(slot->app))
+        sockets_app_rests(e->sockets, slot->app->id);
     runtime_end(runtime_of(p));
     p->runtime = NULL;
 }
