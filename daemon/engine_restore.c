@@ -14,6 +14,7 @@
 #include "common/plog.h"
 #include "daemon/engine.h"
 #include "daemon/saved.h"
+#include "daemon/sockets.h"
 #include "daemon/unstored.h"
 
 #define RESTORE_LATER_MAX 65536
@@ -119,6 +120,9 @@ void restore_message(struct engine *e, struct kw_msg *m)
     switch (m->type) {
     case KW_CHILD:
         take_record(e, m);
+        break;
+    case KW_KEPT:
+        sockets_restore(e->sockets, m);
         break;
     case KW_EXEC:
     case KW_EXITED:
@@ -477,6 +481,7 @@ static void finish(struct engine *e)
     adopt_candidates(e);
     match_records(e);
     resume_rest(e);
+    sockets_restored(e->sockets);
     e->restore = NULL;
     for (size_t i = 0; i < r->n_later; i++)
         engine_keeper_message(e, &r->later[i]);
