@@ -14,6 +14,7 @@
 #include "daemon/app_cache.h"
 #include "daemon/channel.h"
 #include "daemon/engine.h"
+#include "daemon/engine_listen.h"
 #include "daemon/log_paths.h"
 #include "daemon/log_policy.h"
 #include "daemon/notify.h"
@@ -374,6 +375,7 @@ static void sys_changed(void *ctx, struct process *p, enum lc_state old)
     engine_save_process(e, p);
     if (p->state != old && (p->state == LC_STOPPED || p->state == LC_ERRORED)) {
         put_pid_file(e, p, 0);
+        engine_listen_rests(e, p);
         if (app_rests(p->app))
             sockets_app_rests(e->sockets, p->app->id);
     }
@@ -418,6 +420,7 @@ static void sys_deleted(void *ctx, struct process *p)
     struct engine *e = ctx;
 
     store_del_process(e->store, p->id);
+    engine_listen_rests(e, p);
     if (TAILQ_EMPTY(&p->app->processes)) {
         store_del_app(e->store, p->app->id);
         sockets_app_deleted(e->sockets, p->app->id);
