@@ -16,6 +16,7 @@
 #include "daemon/engine_listen.h"
 #include "daemon/saved.h"
 #include "daemon/sockets.h"
+#include "daemon/unstored.h"
 
 #define RESTORE_LATER_MAX 65536
 
@@ -23,6 +24,7 @@ struct record {
     struct kw_msg m; /* without descriptors: they are in the holds */
     json_t *blob;
     enum process_role role;
+    bool latest; /* the keeper has no later one of this slot */
     struct process *shadow; /* of a reload: not the slot's own run */
 };
 
@@ -295,31 +297,66 @@ static struct process *known_process(struct engine *e, const struct record *rec)
     return NULL;
 }
 
-/* A run that state.db does not know: with a damaged database it is taken in, else its start was never
- * confirmed to anybody (or its deletion was), and it is ended. */
-static struct process *process_of_record(struct engine *e, struct record *rec)
+static struct process *add_unstored(struct engine *e, const struct record *rec)
 {
-    struct process *p = known_process(e, rec);
     uint64_t app_id = (uint64_t)json_integer_value(json_object_get(rec->blob, "app"));
-    struct app_spec *s;
-    struct app *a;
+    struct app *a = app_by_id(e, app_id);
 
-    if (p || !rec->blob || is_over(e, &rec->m))
-        return p;
-    a = app_by_id(e, app_id);
     if (!a) {
-        s = app_spec_from_json(json_object_get(rec->blob, "spec"), NULL);
+        struct app_spec *s = app_spec_from_json(json_object_get(rec->blob, "spec"), NULL);
+
         if (!s)
             return NULL;
         a = supervisor_add_app(e->sup, app_id, s);
         engine_save_app(e, a);
     }
-    p = engine_add_process(e, a, (uint32_t)json_integer_value(json_object_get(rec->blob, "instance")),
-                           rec->m.proc);
-    p->delete_when_down = !e->restore->damaged;
-    log_warn("run %llu (%s, pid %d) is not in state.db: %s", (unsigned long long)rec->m.token, a->spec->name,
-             (int)rec->m.pid, e->restore->damaged ? "taken in" : "it will be stopped");
+    return engine_add_process(e, a, (uint32_t)json_integer_value(json_object_get(rec->blob, "instance")),
+                              rec->m.proc);
+}
+
+/* The process of a record; one that state.db does not know is added when it is to go on (see unstored.h). */
+static struct process *process_of_record(struct engine *e, const struct record *rec)
+{
+    const struct hold *hold = holds_get(&e->holds, rec->m.token);
+    struct process *p = known_process(e, rec);
+    const struct unstored u = {.run = rec->m.token,
+                               .last_run = e->restore->last_run,
+                               .over = is_over(e, &rec->m),
+                               .acked = !hold || hold->fds[KW_FD_PIDFD] < 0,
+                               .superseded = !rec->latest,
+                               .damaged = e->restore->damaged};
+    enum unstored_act act = unstored_judge(&u);
+
+    if (p || !rec->blob || act == UNSTORED_LEAVE)
+        return p;
+    p = add_unstored(e, rec);
+    if (!p)
+        return NULL;
+    p->delete_when_down = act == UNSTORED_END;
+    log_warn("run %llu (%s, pid %d) is not in state.db: %s", (unsigned long long)rec->m.token,
+             p->app->spec->name, (int)rec->m.pid, act == UNSTORED_TAKE ? "taken in" : "it will be stopped");
     return p;
+}
+
+static void fill_run(struct process *p, const struct kw_msg *m)
+{
+    p->run = m->token;
+    p->pid = m->pid;
+    p->start_ticks = m->start_ticks;
+    p->started_ms = m->start_us / 1000;
+}
+
+/* What the keeper knows of the process's current run. */
+static void fill_from_record(struct engine *e, struct process *p, const struct record *rec)
+{
+    const struct kw_msg *m = &rec->m;
+    bool news = p->run != m->token;
+
+    fill_run(p, m);
+    if (process_note_read(p, m->note, m->note_len) < 0)
+        log_warn("the note of run %llu cannot be read", (unsigned long long)m->token);
+    if (news)
+        engine_save_process(e, p);
 }
 
 static struct run_end end_of_record(const struct kw_msg *m)
@@ -331,14 +368,6 @@ static struct run_end end_of_record(const struct kw_msg *m)
                             .utime_us = m->utime_us,
                             .stime_us = m->stime_us,
                             .maxrss_bytes = m->maxrss_bytes};
-}
-
-static void fill_from_record(struct process *p, const struct kw_msg *m)
-{
-    p->run = m->token;
-    p->pid = m->pid;
-    p->start_ticks = m->start_ticks;
-    p->started_ms = m->start_us / 1000;
 }
 
 static void go_on(struct engine *e, struct process *p, const struct record *rec)
@@ -364,13 +393,9 @@ static void go_on(struct engine *e, struct process *p, const struct record *rec)
 
 static void resume_record(struct engine *e, struct process *p, const struct record *rec)
 {
-    const struct kw_msg *m = &rec->m;
     bool drop_it = p->delete_when_down;
 
-    fill_from_record(p, m);
     p->delete_when_down = false;
-    if (process_note_read(p, m->note, m->note_len) < 0)
-        log_warn("the note of run %llu cannot be read", (unsigned long long)m->token);
     go_on(e, p, rec);
     if (drop_it)
         supervisor_delete(e->sup, p, "left over by a command that was not finished", NULL, NULL);
@@ -399,12 +424,15 @@ static struct app_spec *spec_of_candidate(const struct process *slot, const stru
     return same ? NULL : app_spec_from_json(brought, NULL);
 }
 
-static bool has_later_run(const struct restore *r, size_t i)
+static void find_latest(struct restore *r)
 {
-    for (size_t k = i + 1; k < r->n_records; k++)
-        if (r->records[k].m.proc == r->records[i].m.proc && r->records[k].role == ROLE_SLOT)
-            return true;
-    return false;
+    for (size_t i = 0; i < r->n_records; i++) {
+        struct record *rec = &r->records[i];
+
+        rec->latest = rec->role == ROLE_SLOT;
+        for (size_t k = i + 1; k < r->n_records && rec->latest; k++)
+            rec->latest = r->records[k].m.proc != rec->m.proc || r->records[k].role != ROLE_SLOT;
+    }
 }
 
 static void find_shadow(struct engine *e, size_t i)
@@ -414,7 +442,7 @@ static void find_shadow(struct engine *e, size_t i)
     const struct kw_msg *m = &rec->m;
 
     /* The last engine died after the new run had the slot, and before the old one was told to go. */
-    if (rec->role == ROLE_SLOT && !is_over(e, m) && has_later_run(e->restore, i))
+    if (rec->role == ROLE_SLOT && !is_over(e, m) && !rec->latest)
         rec->role = ROLE_DRAINING;
     if (!slot)
         rec->role = ROLE_SLOT; /* it is dealt with as any run that nobody knows of */
@@ -423,7 +451,7 @@ static void find_shadow(struct engine *e, size_t i)
     rec->shadow = supervisor_add_shadow(e->sup, slot, rec->role, m->note, m->note_len,
                                         rec->role == ROLE_CANDIDATE ? spec_of_candidate(slot, rec) : NULL);
     if (rec->shadow)
-        fill_from_record(rec->shadow, m);
+        fill_run(rec->shadow, m);
 }
 
 /* Before any slot goes on: one whose run has ended must not start another while a candidate is on its way. */
@@ -433,11 +461,13 @@ static void find_shadows(struct engine *e)
 
     for (size_t i = 0; i < r->n_records; i++)
         r->records[i].role = process_note_role(r->records[i].m.note, r->records[i].m.note_len);
+    find_latest(r);
     for (size_t i = 0; i < r->n_records; i++)
         if (r->records[i].role == ROLE_SLOT)
             process_of_record(e, &r->records[i]); /* takes in what state.db does not know */
     for (size_t i = 0; i < r->n_records; i++)
         find_shadow(e, i);
+    find_latest(r); /* some have another role now */
 }
 
 static void resume_shadows(struct engine *e)
@@ -451,24 +481,35 @@ static void resume_shadows(struct engine *e)
 
 /* The latest record of each process is its current run; earlier ones have ended and were judged before the
  * later was spawned, although their end may not be stored. */
+static void match_record(struct engine *e, const struct record *rec, struct process *p)
+{
+    if (p && rec->latest && is_current(p, &rec->m)) {
+        resume_record(e, p, rec);
+    } else if (is_over(e, &rec->m) || (p && end_is_stored(p, &rec->m))) {
+        if (p && rec->m.flags & KW_HAS_EXITED && !end_is_stored(p, &rec->m))
+            engine_store_old_end(e, p, &rec->m);
+        engine_ack(e, rec->m.token);
+    }
+}
+
+/* First all are found, and those that are new to state.db on their way to it: a life cycle that goes on may
+ * start a run, whose row must not be there before theirs. */
 static void match_records(struct engine *e)
 {
     struct restore *r = e->restore;
+    _cleanup_free_ struct process **of = xcalloc(r->n_records + 1, sizeof(struct process *));
 
     for (size_t i = 0; i < r->n_records; i++) {
         struct record *rec = &r->records[i];
-        struct process *p = rec->shadow ? NULL : process_of_record(e, rec);
 
         if (rec->shadow)
             continue;
-        if (p && rec->role == ROLE_SLOT && !has_later_run(r, i) && is_current(p, &rec->m)) {
-            resume_record(e, p, rec);
-        } else if (is_over(e, &rec->m) || (p && end_is_stored(p, &rec->m))) {
-            if (p && rec->m.flags & KW_HAS_EXITED && !end_is_stored(p, &rec->m))
-                engine_store_old_end(e, p, &rec->m);
-            engine_ack(e, rec->m.token);
-        }
+        of[i] = rec->role == ROLE_SLOT ? process_of_record(e, rec) : known_process(e, rec);
+        if (of[i] && rec->latest && is_current(of[i], &rec->m))
+            fill_from_record(e, of[i], rec);
     }
+    for (size_t i = 0; i < r->n_records; i++)
+        match_record(e, &r->records[i], of[i]);
 }
 
 /* Processes without a record that has news: nothing of theirs runs under the keeper, or its end is stored
