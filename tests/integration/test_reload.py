@@ -411,7 +411,7 @@ class EngineDeath(ReloadCase):
         p = self.home.popen("reload", "api")
         wait_until(lambda: self.home.pid("api") != first, what="the new one has its place")
         second = self.home.pid("api")
-        self.home.wait_stored("api")
+        self.home.ok("reset", "api")  # answered when all before it is stored
         self.mode("silent")
         q = self.home.popen("reload", "api", "--force")
         wait_until(lambda: len(self.home.app_pids()) == 3, what="three of them")
