@@ -512,6 +512,7 @@ static void sys_replaced(void *ctx, struct process *p, struct process *old)
     r->version = was->version;
     was->version = NULL;
     find_version(e, p);
+    engine_listen_replaced(e, p);
     put_pid_file(e, p, p->pid);
     store_put_event(e->store, clock_wall_ms(), "reload", p->id, p->run, p->by);
 }
