@@ -228,7 +228,7 @@ class Failure(ReloadCase):
         result = self.failed("the new process exited with code 7 after .*; the old one goes on", left=1)  # two at a time
         self.assertIn("cannot find the new library", result.err)
         self.assertEqual([p["pm2_env"]["restart_time"] for p in self.home.procs("api")], [0, 0, 0])
-        runs = self.home.why("api")["runs"]
+        runs = self.home.why("0")["runs"]
         self.assertEqual(runs[0]["reason"], "exit")
         # And then one that works.
         self.mode("ok")
