@@ -20,10 +20,53 @@ struct requests {
     size_t n;
 };
 
+/* The caller frees. */
+static char *key_of(const struct listen_options *o, uint32_t instance)
+{
+    static const char *const words[] = {[LISTEN_TCP] = "tcp", [LISTEN_UDP] = "udp"};
+    _cleanup_free_ char *address =
+        o->kind == LISTEN_UNIX ? xasprintf("unix %s", o->path)
+                               /* Of several that take any free port the name is all that tells them apart. */
+                               : xasprintf("%s %s:%d%s %s", words[o->kind], *o->host ? o->host : "*", o->port,
+                                           o->v6only ? " v6" : "", o->port ? "" : o->name);
+
+    return o->slots ? xasprintf(SLOT "%u %s", instance, address) : xasprintf(SHARED "%s", address);
+}
+
+static struct sock_request request_of(const struct process *p, const struct listen_options *o)
+{
+    static const enum sock_kind kinds[] = {
+        [LISTEN_TCP] = SOCK_TCP, [LISTEN_UDP] = SOCK_UDP, [LISTEN_UNIX] = SOCK_UNIX};
+
+    return (struct sock_request){.app = p->app->id,
+                                 .key = key_of(o, p->instance),
+                                 .kind = kinds[o->kind],
+                                 .host = *o->host ? o->host : NULL,
+                                 .port = o->port,
+                                 .v6only = o->v6only,
+                                 .reuse_port = o->slots,
+                                 .backlog = (int)o->backlog,
+                                 .path = o->path,
+                                 .mode = (uint32_t)o->mode,
+                                 .owner = o->owner,
+                                 .group = o->group,
+                                 .uid = p->app->spec->uid,
+                                 .gid = p->app->spec->gid,
+                                 .configured = true};
+}
+
+/* What the process is to get, in the order of its descriptors. The texts are the configuration's but for the
+ * keys. */
 static struct requests requests_of(const struct process *p)
 {
-    (void)p;
-    return (struct requests){0};
+    const struct listen_list *l = &p->app->spec->listen;
+    struct requests r = {.n = l->n};
+
+    if (r.n)
+        r.v = xcalloc(r.n, sizeof(*r.v));
+    for (size_t i = 0; i < r.n; i++)
+        r.v[i] = request_of(p, &l->v[i]);
+    return r;
 }
 
 static void requests_free(struct requests *r)
@@ -35,8 +78,7 @@ static void requests_free(struct requests *r)
 
 bool engine_listens(const struct process *p)
 {
-    (void)p;
-    return false;
+    return p->app->spec->listen.n > 0;
 }
 
 /* The address in a key; NULL when it is not one of ours. */
@@ -74,11 +116,20 @@ struct sock_all *engine_listen(struct engine *e, const struct process *p, sock_a
     struct requests r = requests_of(p);
     struct sock_all *all = NULL;
 
-    sockets_each(e->sockets, p->app->id, release_unwanted, &r);
+    if (p->role == ROLE_SLOT)
+        sockets_each(e->sockets, p->app->id, release_unwanted, &r);
     if (r.n)
         all = sockets_open_all(e->sockets, r.v, r.n, cb, arg);
     requests_free(&r);
     return all;
+}
+
+void engine_listen_replaced(struct engine *e, const struct process *p)
+{
+    struct requests r = requests_of(p);
+
+    sockets_each(e->sockets, p->app->id, release_unwanted, &r);
+    requests_free(&r);
 }
 
 char *engine_listen_words(const struct process *p, int error, const char *words)

@@ -7,6 +7,7 @@
 
 #include "common/err.h"
 #include "common/mem.h"
+#include "daemon/app_cache.h"
 #include "daemon/channel.h"
 #include "daemon/engine.h"
 #include "daemon/engine_listen.h"
@@ -28,6 +29,7 @@ struct spawn_wait {
     struct runtime *runtime; /* NULL: the process went, or this engine ends */
     struct user_wait *user;
     struct sock_all *sockets; /* once the user is known */
+    uint64_t config;          /* which one the sockets are of (app_cache_version) */
     uint64_t run;
     bool has_ids;
     struct user_ids ids;
@@ -186,23 +188,33 @@ static void end_wait(struct spawn_wait *w, const struct spawn_means *means, int 
     wait_free(w);
 }
 
+static void on_sockets(void *arg, const uint64_t *tokens, size_t n, int error, const char *words);
+
+/* False when the process needs none: then nothing is waited for. */
+static bool wait_for_sockets(struct spawn_wait *w)
+{
+    w->config = app_cache_version(w->runtime->process->app);
+    w->sockets = engine_listen(w->runtime->engine, w->runtime->process, on_sockets, w);
+    return w->sockets != NULL;
+}
+
 static void on_sockets(void *arg, const uint64_t *tokens, size_t n, int error, const char *words)
 {
     struct spawn_wait *w = arg;
-    const struct spawn_means means = {.ids = w->has_ids ? &w->ids : NULL, .sockets = tokens, .nsockets = n};
+    const struct spawn_means none = {.ids = w->has_ids ? &w->ids : NULL};
+    const struct spawn_means means = {.ids = none.ids, .sockets = tokens, .nsockets = n};
 
     _cleanup_free_ char *told =
         tokens || !w->runtime ? NULL : engine_listen_words(w->runtime->process, error, words);
 
     w->sockets = NULL;
+    /* Changed meanwhile, the configuration may name others. */
+    if (tokens && w->runtime && w->config != app_cache_version(w->runtime->process->app)) {
+        if (!wait_for_sockets(w))
+            end_wait(w, &none, 0, NULL);
+        return;
+    }
     end_wait(w, tokens ? &means : NULL, error, told);
-}
-
-/* False when the process needs none: then nothing is waited for. */
-static bool wait_for_sockets(struct spawn_wait *w)
-{
-    w->sockets = engine_listen(w->runtime->engine, w->runtime->process, on_sockets, w);
-    return w->sockets != NULL;
 }
 
 static void on_user(void *arg, const struct user_ids *ids, const struct err *e)
@@ -221,6 +233,11 @@ static void on_user(void *arg, const struct user_ids *ids, const struct err *e)
     w->ids.home = xstrdup(ids->home);
     if (!wait_for_sockets(w))
         end_wait(w, &means, 0, NULL);
+}
+
+static void rows_stored(void *arg, int rc, const char *msg)
+{
+    (void)arg, (void)rc, (void)msg; /* the store tells of its trouble itself */
 }
 
 int engine_spawn(void *ctx, struct process *p, struct err *err)
@@ -242,6 +259,10 @@ int engine_spawn(void *ctx, struct process *p, struct err *err)
                        "apps; run pm update");
     if (!e->users)
         return 0; /* this engine ends for an update; the next one finds a run without a child */
+    /* The keeper hears of the run only after the look-up: until then state.db alone tells a new engine of it.
+     */
+    engine_save_process(e, p);
+    store_commit(e->store, rows_stored, NULL);
     r->spawning = xcalloc(1, sizeof(*r->spawning));
     r->spawning->runtime = r;
     r->spawning->run = p->run;

@@ -493,7 +493,12 @@ static void sys_shadow_made(void *ctx, struct process *p)
 
 static void sys_shadow_gone(void *ctx, struct process *p)
 {
-    (void)ctx;
+    struct engine *e = ctx;
+    const struct process *slot = supervisor_by_id(e->sup, p->id);
+
+    /* The slot may have come to rest before what it had beside it. */
+    if (slot && slot->app->id == p->app->id && app_rests(slot->app))
+        sockets_app_rests(e->sockets, slot->app->id);
     runtime_end(runtime_of(p));
     p->runtime = NULL;
 }
@@ -507,6 +512,7 @@ static void sys_replaced(void *ctx, struct process *p, struct process *old)
     r->version = was->version;
     was->version = NULL;
     find_version(e, p);
+    engine_listen_replaced(e, p);
     put_pid_file(e, p, p->pid);
     store_put_event(e->store, clock_wall_ms(), "reload", p->id, p->run, p->by);
 }

@@ -9,19 +9,9 @@
 
 #include "config/options.h"
 
-static bool has_listen(const struct app_spec *s)
-{
-    const struct option_row *row = option_by_name("listen");
-    json_t *list = row ? app_spec_key_to_json(s, row) : NULL;
-    bool any = json_array_size(list) > 0;
-
-    json_decref(list);
-    return any;
-}
-
 static bool shares_sockets(const struct app_spec *s)
 {
-    return strcmp(s->exec_mode, "cluster") == 0 || has_listen(s);
+    return strcmp(s->exec_mode, "cluster") == 0 || s->listen.n > 0;
 }
 
 static bool differs(const struct app_spec *a, const struct app_spec *b, const struct option_row *o)

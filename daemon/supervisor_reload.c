@@ -284,7 +284,11 @@ void sup_replace(struct proc *old, uint64_t successor, const char *by)
 static void commit(struct proc *pr, struct proc *old)
 {
     struct supervisor *s = pr->s;
+    struct process *p;
 
+    TAILQ_FOREACH (p, &s->shadows, entry) /* of an earlier reload, when this one was forced */
+        if (p->role == ROLE_DRAINING && p->id == old->p.id)
+            proc_of(p)->successor = pr->p.run;
     sup_timer_clear(pr, SYS_TIMER_STATE);
     take_spec_of(pr, old->p.app);
     take_lists(pr, old);

@@ -365,9 +365,9 @@ static void test_second_reload(void **state)
     world_up(w, candidate(w));
     world_advance(w, 1000);
     assert_int_equal(w->p->run, 3);
-    gone(w, 1);
-    assert_int_equal(w->answered, 0);
     gone(w, 2);
+    assert_int_equal(w->answered, 0);
+    gone(w, 1);
     assert_int_equal(w->answered, 2);
     assert_true(w->answers[0].ok && w->answers[1].ok);
     w->asked -= 2;
@@ -633,6 +633,274 @@ static void test_old_cannot_be_killed(void **state)
     world_close(w);
 }
 
+/* --- a new engine --- */
+
+/* The note of this process as the keeper has it; its run goes on. */
+struct left {
+    uint8_t note[KW_NOTE_MAX];
+    size_t len;
+    uint64_t run;
+};
+
+static struct left left_by(const struct process *p)
+{
+    struct left l = {.run = p->run};
+
+    l.len = process_note_write(p, l.note, sizeof(l.note));
+    return l;
+}
+
+static void fill(struct world *w, struct process *p, uint64_t run)
+{
+    p->run = run;
+    p->pid = (pid_t)(1000 + run);
+    p->start_ticks = run * 10;
+    p->started_ms = w->wall - 60000;
+}
+
+/* What world_close counts on. */
+static struct world *next_engine(struct world *old)
+{
+    struct world *w = world_new();
+
+    w->runs = 50;
+    w->wall = old->wall;
+    return w;
+}
+
+static struct process *put_back(struct world *w, const struct left *l, enum process_role role)
+{
+    struct process *p = supervisor_add_shadow(w->s, w->p, role, l->note, l->len, NULL);
+
+    assert_non_null(p);
+    fill(w, p, l->run);
+    return p;
+}
+
+static void slot_back(struct world *w, const struct left *l)
+{
+    assert_int_equal(process_note_role(l->note, l->len), ROLE_SLOT);
+    process_note_read(w->p, l->note, l->len);
+    fill(w, w->p, l->run);
+    supervisor_resume(w->s, w->p, true);
+}
+
+/* The old world's processes end, so that it can be closed. */
+static void forget(struct world *w)
+{
+    w->answered = w->asked = 0;
+    world_close(w);
+}
+
+static void test_engine_dies_while_a_candidate_starts(void **state)
+{
+    (void)state;
+    for (int dead = 0; dead < 2; dead++) {
+        struct world *old = begun_with_ready(), *w = next_engine(old);
+        struct left slot = left_by(old->p), c = left_by(candidate(old));
+        struct process *p;
+
+        w->spec->wait_ready = true;
+        assert_int_equal(process_note_role(c.note, c.len), ROLE_CANDIDATE);
+        p = put_back(w, &c, ROLE_CANDIDATE);
+        slot_back(w, &slot);
+        w->wall += 1000; /* the engine took so long to come back */
+        supervisor_resume(w->s, p, true);
+        world_expect(w, "");
+        world_advance(w, 1999);
+        world_expect(w, "");
+        if (dead) {
+            world_advance(w, 1); /* the deadline is by the wall clock */
+            world_expect(w, "terminate(2)");
+            gone(w, 2);
+            assert_int_equal(w->p->run, 1);
+        } else {
+            say_ready(w);
+            world_expect(w, "replaced(2) terminate(1)");
+            assert_int_equal(w->p->run, 2);
+        }
+        forget(old);
+        world_close(w);
+    }
+}
+
+/* Its "ready" was heard by the last engine; that it listens is to be heard by this one. */
+static void test_engine_dies_between_ready_and_listening(void **state)
+{
+    struct world *old = begun_with_ready(), *w;
+    struct left slot, c;
+    struct process *p;
+
+    (void)state;
+    old->listening[1] = true;
+    say_ready(old);
+    slot = left_by(old->p);
+    c = left_by(candidate(old));
+    w = next_engine(old);
+    w->spec->wait_ready = true;
+    p = put_back(w, &c, ROLE_CANDIDATE);
+    assert_true(p->said_ready && p->must_listen);
+    slot_back(w, &slot);
+    supervisor_resume(w->s, p, true);
+    world_expect(w, "");
+    w->listening[2] = true;
+    supervisor_on_listening(w->s, 2);
+    world_expect(w, "replaced(2) terminate(1)");
+    forget(old);
+    world_close(w);
+}
+
+static void test_old_died_with_the_engine(void **state)
+{
+    struct world *old = begun(), *w = next_engine(old);
+    struct left slot = left_by(old->p), c = left_by(candidate(old));
+    struct process *p;
+
+    (void)state;
+    w->left_nothing = true;
+    p = put_back(w, &c, ROLE_CANDIDATE);
+    slot_back(w, &slot);
+    world_exit(w, 1, 3);
+    world_expect(w, "ended(1,exit)");
+    supervisor_resume(w->s, p, true);
+    world_advance(w, 1000);
+    world_expect(w, "replaced(2)");
+    forget(old);
+    world_close(w);
+}
+
+static void test_candidate_died_with_the_engine(void **state)
+{
+    struct world *old = begun(), *w = next_engine(old);
+    struct left slot = left_by(old->p), c = left_by(candidate(old));
+    struct process *p;
+
+    (void)state;
+    w->left_nothing = true;
+    p = put_back(w, &c, ROLE_CANDIDATE);
+    slot_back(w, &slot);
+    supervisor_resume(w->s, p, true);
+    world_exit(w, 2, 3);
+    world_expect(w, "ended(2,exit)");
+    assert_null(world_shadow(w, ROLE_CANDIDATE));
+    world_state(w, LC_ONLINE);
+    forget(old);
+    world_close(w);
+}
+
+/* A candidate that was being removed, beside a slot that waits for its respawn. */
+static void test_engine_dies_while_a_candidate_is_removed(void **state)
+{
+    struct world *old = begun_with_ready(), *w;
+    struct left slot, c;
+    struct process *p;
+
+    (void)state;
+    world_advance(old, 3000);
+    slot = left_by(old->p);
+    c = left_by(candidate(old));
+    w = next_engine(old);
+    w->left_nothing = true;
+    p = put_back(w, &c, ROLE_CANDIDATE);
+    assert_null(proc_of(w->p)->candidate);
+    slot_back(w, &slot);
+    world_exit(w, 1, 3);
+    world_expect(w, "ended(1,exit) spawn(51)");
+    supervisor_resume(w->s, p, true);
+    world_expect(w, "");
+    gone(w, 2);
+    assert_null(world_shadow(w, ROLE_CANDIDATE));
+    forget(old);
+    world_close(w);
+}
+
+static void test_engine_dies_while_the_old_one_drains(void **state)
+{
+    (void)state;
+    for (int drains = 0; drains < 2; drains++) {
+        struct world *old = begun(), *w;
+        struct left slot, d;
+        struct process *p;
+
+        old->drains = drains;
+        world_advance(old, 1000);
+        slot = left_by(old->p);
+        d = left_by(draining(old));
+        assert_int_equal(process_note_role(d.note, d.len), ROLE_DRAINING);
+        w = next_engine(old);
+        p = put_back(w, &d, ROLE_DRAINING);
+        slot_back(w, &slot);
+        supervisor_resume(w->s, p, true);
+        world_expect(w, "");
+        world_advance(w, 1600);
+        world_expect(w, drains ? "terminate(1)" : "kill(1)");
+        gone(w, 1);
+        assert_int_equal(w->p->last.run, 1);
+        assert_int_equal(w->p->last.reason, LC_R_RELOADED);
+        assert_int_equal(w->p->counters.restarts, 1);
+        forget(old);
+        world_close(w);
+    }
+}
+
+/* The new one's note was the last that the engine sent. */
+static void test_engine_dies_before_the_old_one_is_told(void **state)
+{
+    struct world *old = begun(), *w;
+    struct left slot, d = left_by(old->p);
+    struct process *p;
+
+    (void)state;
+    world_advance(old, 1000);
+    slot = left_by(old->p);
+    w = next_engine(old);
+    p = put_back(w, &d, ROLE_DRAINING);
+    slot_back(w, &slot);
+    assert_int_equal(w->p->run, 2);
+    supervisor_resume(w->s, p, true);
+    world_expect(w, "terminate(1)");
+    gone(w, 1);
+    world_expect(w, "ended(1,reloaded) look(1)");
+    forget(old);
+    world_close(w);
+}
+
+static void test_engine_dies_after_a_crash_of_the_old_one(void **state)
+{
+    struct world *old = begun(), *w;
+    struct left c;
+    struct process *p;
+
+    (void)state;
+    old->left_nothing = true;
+    world_exit(old, 1, 3);
+    c = left_by(candidate(old));
+    w = next_engine(old);
+    w->p->state = LC_WAITING; /* as state.db has it */
+    w->p->desired = DESIRED_UP;
+    w->p->last = old->p->last;
+    p = put_back(w, &c, ROLE_CANDIDATE);
+    supervisor_resume(w->s, w->p, false);
+    supervisor_resume(w->s, p, true);
+    world_expect(w, "sweep(1)");
+    world_swept(w, 1, 0);
+    world_expect(w, "");
+    world_advance(w, 1000);
+    world_expect(w, "replaced(2)");
+    forget(old);
+    world_close(w);
+}
+
+static void test_damaged_note(void **state)
+{
+    struct world *w = world_new();
+    uint8_t note[4] = {9};
+
+    (void)state;
+    assert_null(supervisor_add_shadow(w->s, w->p, ROLE_CANDIDATE, note, sizeof(note), world_spec("x")));
+    world_close(w);
+}
+
 static void test_lists_keep_their_order(void **state)
 {
     struct world *w = world_new();
@@ -696,6 +964,15 @@ int main(void)
         cmocka_unit_test(test_delete_hurries_a_retirement),
         cmocka_unit_test(test_new_configuration),
         cmocka_unit_test(test_old_cannot_be_killed),
+        cmocka_unit_test(test_engine_dies_while_a_candidate_starts),
+        cmocka_unit_test(test_engine_dies_between_ready_and_listening),
+        cmocka_unit_test(test_old_died_with_the_engine),
+        cmocka_unit_test(test_candidate_died_with_the_engine),
+        cmocka_unit_test(test_engine_dies_while_a_candidate_is_removed),
+        cmocka_unit_test(test_engine_dies_while_the_old_one_drains),
+        cmocka_unit_test(test_engine_dies_before_the_old_one_is_told),
+        cmocka_unit_test(test_engine_dies_after_a_crash_of_the_old_one),
+        cmocka_unit_test(test_damaged_note),
         cmocka_unit_test(test_lists_keep_their_order),
     };
 
