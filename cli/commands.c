@@ -135,13 +135,14 @@ const struct command commands[] = {
     {
         .name = "scale",
         .summary = "more or fewer processes of an app",
-        .usage = "<name> <N|+N|-N>",
-        .help = "N is how many there are to be; +N and -N are how many more or fewer. New processes get\n"
-                "the configuration of those that are there; of too many, those with the lowest ids go\n"
-                "first.",
+        .usage = "<name> <N|+N|-N|max>",
+        .help = "N is how many there are to be; +N and -N are how many more or fewer; max is one for each\n"
+                "CPU that the daemon may use. New processes get the configuration of those that are there;\n"
+                "of too many, those with the lowest ids go first.",
         .examples = {{"pm scale api 4", "four processes"},
                      {"pm scale api +2", "two more"},
-                     {"pm scale api -1", "one less"}},
+                     {"pm scale api -1", "one less"},
+                     {"pm scale api max", "one a CPU"}},
         .flags = process_flags,
         .min_words = 2,
         .max_words = 2,

@@ -123,6 +123,7 @@ const struct method methods[METHOD_COUNT] = {
                  .params = {{.name = "name", .type = PARAM_STRING, .required = true},
                             {.name = "to", .type = PARAM_INT, .min = 0, .max = 10000},
                             {.name = "by", .type = PARAM_INT, .min = -10000, .max = 10000},
+                            {.name = "cpus", .type = PARAM_BOOL, .help = "to the CPUs that the daemon may use"},
                             PARALLEL,
                             PROGRESS}},
     [M_SAVE] = {.name = "save",
