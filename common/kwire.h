@@ -61,6 +61,7 @@ enum kw_fd {
     KW_FD_LOCK,   /* token 0: the lock's open file description */
     KW_FD_BIRTH,  /* write end of a pipe that the child has until its exec; its end of file tells the engine,
                      whose keeper died with the spawn unanswered, that no child is between fork and exec */
+    KW_FD_TALK,   /* memfd: the actions that an app announced on its channel, one message a line */
     KW_FD_COUNT
 };
 
