@@ -126,6 +126,7 @@ struct tree_ctx engine_tree_ctx(const struct engine *e);
 void engine_tell_started(struct engine *e, const struct process *p);
 void engine_tell_ended(struct engine *e, const struct process *p, uint64_t run);
 void engine_tell_changed(struct engine *e, const struct process *p, enum lc_state old);
+void engine_tell_reloaded(struct engine *e, const struct process *p); /* p: the new run */
 void engine_tell_deleted(struct engine *e, const struct process *p);
 
 /* engine_spawn.c */

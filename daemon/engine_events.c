@@ -72,6 +72,11 @@ void engine_tell_changed(struct engine *e, const struct process *p, enum lc_stat
     }
 }
 
+void engine_tell_reloaded(struct engine *e, const struct process *p)
+{
+    emit(e, p, EVENT_RELOAD, true, NULL);
+}
+
 void engine_tell_deleted(struct engine *e, const struct process *p)
 {
     emit(e, p, EVENT_DELETE, true, NULL);
