@@ -233,6 +233,8 @@ static void on_message(void *arg, struct kw_msg *m)
     case KW_REFUSED:
         log_warn("run %llu: cannot %s: %s", (unsigned long long)m->token, kw_step_word(m->step),
                  strerror(m->error));
+        if (m->step == KW_STEP_SOCKET)
+            sockets_hand_over(e->sockets); /* it may have had no room for them: the next try needs them */
         supervisor_on_refused(e->sup, m->token, m->step, m->error);
         break;
     case KW_SIGNAL:

@@ -13,6 +13,7 @@
 #include "common/mem.h"
 #include "common/plog.h"
 #include "daemon/engine.h"
+#include "daemon/engine_listen.h"
 #include "daemon/saved.h"
 #include "daemon/sockets.h"
 #include "daemon/unstored.h"
@@ -108,6 +109,8 @@ static void snapshot_done(struct engine *e)
 
         r->records[i].blob = engine_read_blob(hold->fds[KW_FD_SPEC]);
         engine_attach_logs(e, r->records[i].m.token, r->records[i].blob);
+        if (!hold->exited)
+            engine_listen_resume(e, hold->run, hold->fds[KW_FD_SPEC]);
     }
 }
 

@@ -16,6 +16,7 @@
 #include "daemon/app_talk.h"
 #include "daemon/channel.h"
 #include "daemon/engine.h"
+#include "daemon/engine_listen.h"
 #include "daemon/log_paths.h"
 #include "daemon/log_policy.h"
 #include "daemon/notify.h"
@@ -377,6 +378,7 @@ static void sys_changed(void *ctx, struct process *p, enum lc_state old)
     engine_save_process(e, p);
     if (p->state != old && (p->state == LC_STOPPED || p->state == LC_ERRORED)) {
         put_pid_file(e, p, 0);
+        engine_listen_rests(e, p);
         if (app_rests(p->app))
             sockets_app_rests(e->sockets, p->app->id);
     }
@@ -422,6 +424,7 @@ static void sys_deleted(void *ctx, struct process *p)
 
     engine_tell_deleted(e, p);
     store_del_process(e->store, p->id);
+    engine_listen_rests(e, p);
     if (TAILQ_EMPTY(&p->app->processes)) {
         store_del_app(e->store, p->app->id);
         sockets_app_deleted(e->sockets, p->app->id);

@@ -61,6 +61,17 @@ struct sock *sockets_find(struct sockets *s, uint64_t app, const char *key);
 struct sock_wait *sockets_open(struct sockets *s, const struct sock_request *r, sock_cb cb, void *arg);
 void sockets_cancel(struct sock_wait *w); /* no answer comes */
 
+/*
+ * Finds or binds all of a list, in its order. `tokens`: of the sockets, valid during the call; NULL when one
+ * failed, and then `error` and `words` are that one's. Once, in a later turn of the loop.
+ */
+typedef void (*sock_all_cb)(void *arg, const uint64_t *tokens, size_t n, int error, const char *words);
+struct sock_all;
+struct sock_all *sockets_open_all(struct sockets *s, const struct sock_request *r, size_t n, sock_all_cb cb,
+                                  void *arg);
+void sock_all_cancel(struct sock_all *a); /* not wanted any more: the answer is -ECANCELED, in a later turn */
+void sock_all_forget(struct sock_all *a); /* no answer comes */
+
 /* A run uses it from now on, or no longer. Runs that ended are taken out by sockets_run_ended. */
 void sock_use(struct sock *s, uint64_t run);
 void sock_unuse(struct sock *s, uint64_t run);

@@ -105,13 +105,15 @@ void sock_bind_init(struct sock_bind *b, const struct sock_request *r);
 /* Takes the descriptor, the file and the address of `b`. NULL when it cannot be kept (*error says why). */
 struct sock *sock_new(struct sockets *s, const struct sock_request *r, struct sock_bind *b, int *error);
 struct sock *sock_insert(struct sockets *s, struct sock *fresh); /* with its token set */
+unsigned sock_count(const struct sockets *s, uint64_t app);
+void sock_free(struct sock *s); /* the keeper keeps it */
+
+/* sockets_life.c */
 void sock_close(struct sock *s);
+void sock_remove_file(struct sock *s); /* on a thread; if it still is the one that was made */
 void sock_linger(struct sock *s, uint64_t ms);
 bool sock_app_up(const struct sockets *s, uint64_t app);
 bool sock_app_known(const struct sockets *s, uint64_t app);
-unsigned sock_count(const struct sockets *s, uint64_t app);
-
-void sock_free(struct sock *s);
 
 /* sockets_keep.c: to the keeper. 0 or negative errno. */
 int sock_keep(struct sock *s);
