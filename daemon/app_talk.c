@@ -33,10 +33,28 @@ static json_t *parse(const char *line, size_t len)
     return j;
 }
 
+static bool too_deep(const char *line, size_t len)
+{
+    unsigned depth = 0;
+    bool text = false;
+
+    for (size_t i = 0; i < len && depth <= APP_DEPTH_MAX; i++) {
+        if (text && line[i] == '\\')
+            i++;
+        else if (line[i] == '"')
+            text = !text;
+        else if (!text && (line[i] == '{' || line[i] == '['))
+            depth++;
+        else if (!text && depth > 0 && (line[i] == '}' || line[i] == ']'))
+            depth--;
+    }
+    return depth > APP_DEPTH_MAX;
+}
+
 void app_word_parse(struct app_word *w, const char *line, size_t len)
 {
     *w = (struct app_word){.kind = len > APP_LINE_MAX ? APP_TOO_LONG : APP_RAW};
-    if (w->kind == APP_RAW)
+    if (w->kind == APP_RAW && !too_deep(line, len))
         w->whole = parse(line, len);
     if (!w->whole)
         return;

@@ -14,11 +14,12 @@
 #define APP_NAME_MAX    256u          /* bytes of a metric's or an action's name */
 #define APP_TALK_MAX    (64u * 1024)  /* bytes of all that is kept of a run, as JSON */
 #define APP_LINE_MAX    (256u * 1024) /* a longer message is not parsed */
+#define APP_DEPTH_MAX   100u          /* nested deeper: not parsed, for clients could not parse it either */
 #define APP_JOURNAL_MAX (4 * APP_TALK_MAX)
 
 /* By the message's "type". */
 enum app_word_kind {
-    APP_RAW,      /* it cannot be parsed */
+    APP_RAW,      /* it cannot be parsed, or is nested deeper than APP_DEPTH_MAX */
     APP_TOO_LONG, /* longer than APP_LINE_MAX */
     APP_MONITOR,
     APP_ACTION,

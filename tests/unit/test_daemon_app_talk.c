@@ -83,6 +83,14 @@ static void long_and_deep_lines(void **state)
     app_word_parse(&w, line, APP_LINE_MAX);
     assert_int_equal(w.kind, APP_RAW);
     app_word_deinit(&w);
+    for (size_t depth = APP_DEPTH_MAX; depth <= APP_DEPTH_MAX + 1; depth++) {
+        memset(line, '[', depth);
+        strcpy(line + depth, "\"]\\\"[{\"");
+        memset(line + depth + strlen(line + depth), ']', depth);
+        app_word_parse(&w, line, 2 * depth + 7);
+        assert_int_equal(w.kind, depth > APP_DEPTH_MAX ? APP_RAW : APP_MESSAGE);
+        app_word_deinit(&w);
+    }
     free(line);
 }
 
