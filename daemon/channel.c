@@ -21,6 +21,7 @@
  * the time. */
 #define PAUSE_FIRST_MS 5u
 #define PAUSE_LAST_MS  500u
+#define READ_OUT_MAX   64 /* looks at what a program left: more than its socket can hold */
 
 struct channel {
     uv_poll_t poll;
@@ -38,7 +39,8 @@ struct channel {
     bool pausing;    /* an unfinished line waits for its end */
     bool ended;
     bool want_write;
-    char *rest;    /* a consumed part of a line longer than one chunk */
+    bool any;   /* something was there at the last look */
+    char *rest; /* a consumed part of a line longer than one chunk */
     size_t rest_len;
 };
 
@@ -239,6 +241,7 @@ static bool look(struct channel *c, bool disconnected)
         end(c);
         return false;
     }
+    c->any = true;
     done = handle_chunk(c, chunk, (size_t)n, &v);
     if (done > 0) {
         c->pause_ms = 0;
@@ -304,6 +307,20 @@ void channel_resume(struct channel *c)
     c->pausing = true; /* in a turn of its own: this may be called from within the line's handling */
     uv_timer_start(&c->pause, on_resume, 0, 0);
     watch(c);
+}
+
+void channel_read_out(struct channel *c)
+{
+    if (c->closing || c->waiting || c->ended || c->busy)
+        return;
+    c->pausing = false;
+    uv_timer_stop(&c->pause);
+    for (int i = 0; i < READ_OUT_MAX && !c->closing && !c->waiting && !c->pausing && !c->ended; i++) {
+        c->any = false;
+        read_now(c, true);
+        if (!c->any)
+            break;
+    }
 }
 
 void channel_skip(struct channel *c, bool on)

@@ -25,8 +25,8 @@ enum channel_verdict {
 /* A channel may be freed in each of them. */
 struct channel_hooks {
     void *arg;
-    /* One line, without the newline, not NUL-terminated. `in_socket`: that many bytes of it, with the newline,
-     * are at the head of the socket; 0: others are in front of it. */
+    /* One line, without the newline, not NUL-terminated. `in_socket`: that many bytes of it, with the
+     * newline, are at the head of the socket; 0: others are in front of it. */
     enum channel_verdict (*line)(void *arg, const char *line, size_t len, size_t in_socket);
     /* The beginning of a line that is too long to wait in the socket for its end. CHANNEL_WAIT: as above. */
     enum channel_verdict (*part)(void *arg, const char *data, size_t len);
@@ -46,6 +46,8 @@ int channel_send(struct channel *c, const char *json);
 int channel_send_fd(struct channel *c, const char *json, int fd);
 
 void channel_resume(struct channel *c);
+/* The program has ended: handles what is left in the channel, without waiting for anything. */
+void channel_read_out(struct channel *c);
 void channel_want_write(struct channel *c);
 /* The rest of the line at the head of the socket is not wanted; or it is again. */
 void channel_skip(struct channel *c, bool on);

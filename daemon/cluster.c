@@ -45,9 +45,9 @@ void worker_line(const struct worker *w, struct buf *out, const char *fields, ui
         buf_printf(out, "\x02{\"cmd\":\"NODE_CLUSTER\",%s,\"seq\":%u%s}", fields, seq,
                    with_fd ? ",\"$hasHandle\":true" : "");
     else if (with_fd)
-        buf_printf(out,
-                   "{\"cmd\":\"NODE_HANDLE\",\"type\":\"%s\",\"msg\":{\"cmd\":\"NODE_CLUSTER\",%s,\"seq\":%u}}",
-                   udp ? "dgram.Native" : "net.Native", fields, seq);
+        buf_printf(
+            out, "{\"cmd\":\"NODE_HANDLE\",\"type\":\"%s\",\"msg\":{\"cmd\":\"NODE_CLUSTER\",%s,\"seq\":%u}}",
+            udp ? "dgram.Native" : "net.Native", fields, seq);
     else
         buf_printf(out, "{\"cmd\":\"NODE_CLUSTER\",%s,\"seq\":%u}", fields, seq);
 }
@@ -185,7 +185,8 @@ static enum channel_verdict on_listening(struct worker *w, json_t *msg)
     uint64_t name = query_name(msg, (int)json_integer_value(json_object_get(msg, "port")));
     struct state_entry *e;
 
-    STATE_FOREACH (have, st) {
+    STATE_FOREACH(have, st)
+    {
         if (have->name == name) {
             have->listening = 1;
             w->set->hooks.listening(w->set->hooks.arg, w->run);
@@ -224,8 +225,7 @@ static enum channel_verdict on_exited_after_disconnect(struct worker *w, json_t 
     char fields[40];
 
     cluster_leave(w);
-    snprintf(fields, sizeof(fields), "\"ack\":%u",
-             (unsigned)json_integer_value(json_object_get(msg, "seq")));
+    snprintf(fields, sizeof(fields), "\"ack\":%u", (unsigned)json_integer_value(json_object_get(msg, "seq")));
     return worker_send(w, fields, -1, false) == -EAGAIN ? CHANNEL_WAIT : CHANNEL_DONE;
 }
 
@@ -252,7 +252,7 @@ static enum channel_verdict on_cluster(struct worker *w, json_t *msg)
 }
 
 /* Sockets of its own servers that the app has sent us: we keep none of them. */
-static enum channel_verdict on_socket_word(struct worker *w, const json_t *msg, const char *answer)
+static enum channel_verdict on_socket_word(struct worker *w, const json_t *msg, bool closed)
 {
     char *key = json_dumps(json_object_get(msg, "key"), JSON_ENCODE_ANY | JSON_COMPACT);
     char *line;
@@ -260,7 +260,8 @@ static enum channel_verdict on_socket_word(struct worker *w, const json_t *msg, 
 
     if (!key)
         return CHANNEL_DONE;
-    line = xasprintf(answer, is_bun(w) ? "\x02" : "", key);
+    line = xasprintf("%s{\"cmd\":\"NODE_SOCKET_%s\",\"key\":%s%s}", is_bun(w) ? "\x02" : "",
+                     closed ? "ALL_CLOSED" : "COUNT", key, closed ? "" : ",\"count\":0");
     rc = send_line(w, line, -1);
     free(line);
     free(key);
@@ -294,15 +295,15 @@ static enum channel_verdict on_internal(struct worker *w, json_t *msg)
     if (strcmp(cmd, "NODE_HANDLE_NACK") == 0)
         return on_acked(w, false);
     if (strcmp(cmd, "NODE_SOCKET_NOTIFY_CLOSE") == 0)
-        return on_socket_word(w, msg, "%s{\"cmd\":\"NODE_SOCKET_ALL_CLOSED\",\"key\":%s}");
+        return on_socket_word(w, msg, true);
     if (strcmp(cmd, "NODE_SOCKET_GET_COUNT") == 0)
-        return on_socket_word(w, msg, "%s{\"cmd\":\"NODE_SOCKET_COUNT\",\"key\":%s,\"count\":0}");
+        return on_socket_word(w, msg, false);
     return CHANNEL_DONE;
 }
 
 static json_t *parse(const char *line, size_t len)
 {
-    return json_loadb(line, len, JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
+    return json_loadb(line, len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
 }
 
 /* The message of the application that came with a handle, once. */
@@ -555,17 +556,17 @@ bool cluster_listens(const struct worker *w)
 {
     if (!w || !w->is_worker || !w->state || w->ended)
         return false;
-    STATE_FOREACH (e, w->state)
-        if (e->listening)
-            return true;
+    STATE_FOREACH(e, w->state)
+    if (e->listening)
+        return true;
     return false;
 }
 
 static bool has_name(const struct worker *w, const struct state_entry *wanted)
 {
-    STATE_FOREACH (e, w->state)
-        if (e->listening && e->token == wanted->token && (e->token || e->name == wanted->name))
-            return true;
+    STATE_FOREACH(e, w->state)
+    if (e->listening && e->token == wanted->token && (e->token || e->name == wanted->name))
+        return true;
     return false;
 }
 
@@ -575,9 +576,9 @@ bool cluster_listens_as(const struct worker *w, const struct worker *old)
         return true;
     if (!w || !w->state || w->ended)
         return false;
-    STATE_FOREACH (e, old->state)
-        if (e->listening && !has_name(w, e))
-            return false;
+    STATE_FOREACH(e, old->state)
+    if (e->listening && !has_name(w, e))
+        return false;
     return true;
 }
 

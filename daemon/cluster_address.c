@@ -83,8 +83,11 @@ static int want_port(struct wanted *d, const struct worker *w, json_t *msg, cons
     } else {
         buf_puts(&d->key, "node ");
     }
-    buf_printf(&d->key, "%s %s:%lld", udp ? udp : type == 6 ? "tcp6" : "tcp4", host ? host : "null",
-               (long long)port);
+    buf_printf(&d->key, "%s %s:%lld",
+               udp         ? udp
+               : type == 6 ? "tcp6"
+                           : "tcp4",
+               host ? host : "null", (long long)port);
     if (port == 0)
         buf_printf(&d->key, ":%lld", (long long)number(msg, "index", 0));
     return 0;
@@ -124,8 +127,9 @@ static bool same_address(int fd, const struct sock_request *r)
     if (r->kind == SOCK_UNIX)
         return a.any.sa_family == AF_UNIX && same_path(&a.un, len, r->path);
     if (a.any.sa_family == AF_INET6 && ntohs(a.v6.sin6_port) == r->port)
-        return r->host ? inet_pton(AF_INET6, r->host, &v6) == 1 && memcmp(&v6, &a.v6.sin6_addr, sizeof(v6)) == 0
-                       : IN6_IS_ADDR_UNSPECIFIED(&a.v6.sin6_addr);
+        return r->host
+                   ? inet_pton(AF_INET6, r->host, &v6) == 1 && memcmp(&v6, &a.v6.sin6_addr, sizeof(v6)) == 0
+                   : IN6_IS_ADDR_UNSPECIFIED(&a.v6.sin6_addr);
     if (a.any.sa_family == AF_INET && ntohs(a.v4.sin_port) == r->port)
         return r->host ? inet_pton(AF_INET, r->host, &v4) == 1 && v4.s_addr == a.v4.sin_addr.s_addr
                        : a.v4.sin_addr.s_addr == htonl(INADDR_ANY);

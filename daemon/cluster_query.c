@@ -44,8 +44,8 @@ uint64_t query_name(json_t *msg, int real_port)
 }
 
 /*
- * `data` of the first worker goes to all: TLS tickets are then good for each of them. The socket keeps it; one
- * that was there before the first TLS server came (of `listen`) cannot, and the workers' states do. Never
+ * `data` of the first worker goes to all: TLS tickets are then good for each of them. The socket keeps it;
+ * one that was there before the first TLS server came (of `listen`) cannot, and the workers' states do. Never
  * logged.
  */
 static void choose_data(struct worker *w, struct state_entry *e, const struct sock *s, const json_t *msg)
@@ -282,7 +282,8 @@ void query_pump(struct worker *w)
 {
     if (!w->state)
         return;
-    STATE_FOREACH (e, w->state) {
+    STATE_FOREACH(e, w->state)
+    {
         if (w->flight != FLIGHT_NONE || w->blocked)
             return;
         if (e->phase == ENTRY_ASKED && send_socket(w, e) == 0) {
@@ -330,7 +331,8 @@ void query_acked(struct worker *w, bool received)
 
 void query_restore(struct worker *w)
 {
-    STATE_FOREACH (e, w->state) {
+    STATE_FOREACH(e, w->state)
+    {
         struct sock *s = sockets_by_token(w->set->sockets, e->token);
 
         if (!e->token)

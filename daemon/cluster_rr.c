@@ -1,8 +1,8 @@
 /*
  * Round robin: the engine accepts and passes each connection to the next worker that has answered for the
  * last one. While none is free nothing is accepted, so that connections wait in the kernel's queue, where the
- * death of engine or worker does not touch them. What is between accept and the worker's answer is at most one
- * connection for each worker and server; it is offered to another when the worker refuses it or dies.
+ * death of engine or worker does not touch them. What is between accept and the worker's answer is at most
+ * one connection for each worker and server; it is offered to another when the worker refuses it or dies.
  */
 #include <errno.h>
 #include <fcntl.h>

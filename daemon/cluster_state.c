@@ -89,16 +89,16 @@ void state_set_phase(struct state_entry *e, enum entry_phase phase)
 
 struct state_entry *state_find(struct state *s, uint64_t token)
 {
-    STATE_FOREACH (e, s)
-        if (e->token == token && token)
-            return e;
+    STATE_FOREACH(e, s)
+    if (e->token == token && token)
+        return e;
     return NULL;
 }
 
 struct state_entry *state_of_query(struct state *s, uint32_t seq)
 {
-    STATE_FOREACH (e, s)
-        if (e->token && e->query == seq)
-            return e;
+    STATE_FOREACH(e, s)
+    if (e->token && e->query == seq)
+        return e;
     return NULL;
 }

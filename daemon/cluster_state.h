@@ -11,7 +11,7 @@
 
 #define STATE_ENTRIES 256 /* servers of one worker; more are refused with ENFILE */
 
-#define STATE_DATA    160 /* TLS servers: {"ticketKeys":"<96 hex digits>"} */
+#define STATE_DATA 160 /* TLS servers: {"ticketKeys":"<96 hex digits>"} */
 
 enum entry_phase {
     ENTRY_FREE,

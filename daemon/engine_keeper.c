@@ -13,6 +13,7 @@
 #include "common/mem.h"
 #include "common/plog.h"
 #include "daemon/engine.h"
+#include "daemon/engine_cluster.h"
 #include "daemon/foreign.h"
 #include "daemon/methods.h"
 #include "daemon/sockets.h"
@@ -166,6 +167,7 @@ void engine_run_ended(struct engine *e, struct hold *hold, const struct run_end 
     tree_root_remove(hold->pid);
     if (e->logs)
         logs_drain(e->logs, end->run);
+    engine_cluster_read_out(e, end->run);
     supervisor_on_exit(e->sup, end);
     if (!supervisor_by_run(e->sup, end->run) && !hold->acked && !hold->ending)
         engine_ack(e, end->run); /* of no process: nobody else would */
@@ -243,6 +245,9 @@ static void on_message(void *arg, struct kw_msg *m)
         break;
     case KW_WELCOME:
         engine_keeper_welcome(e, m);
+        break;
+    case KW_ANSWERED:
+        engine_cluster_answered(e, m);
         break;
     case KW_UPGRADED:
         update_keeper_answered(e, m);
@@ -339,6 +344,7 @@ static void attach_keeper(struct engine *e, int fd)
             e->foreign_below = hold->run + 1;
         engine_watch_foreign(e, hold->run);
     }
+    engine_cluster_keeper_changed(e);
 }
 
 static void start_keeper(struct engine *e)
