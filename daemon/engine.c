@@ -16,6 +16,7 @@
 #include "daemon/app_cache.h"
 #include "daemon/methods.h"
 #include "daemon/saved.h"
+#include "daemon/sockets.h"
 #include "daemon/users.h"
 
 #define BEAT_MS 1000u
@@ -143,6 +144,8 @@ static void after_store(void *arg)
     keeper_link_close(e->link);
     e->link = NULL;
     runtimes_end(e);
+    sockets_free(e->sockets);
+    e->sockets = NULL;
     TAILQ_FOREACH (a, supervisor_apps(e->sup), entry) {
         app_cache_drop(a);
     }
@@ -233,6 +236,7 @@ static int engine_init(struct engine *e, const char *home, int keeper_fd, struct
         return err_set(err, rc, "cannot make an event loop: %s", uv_strerror(rc));
     engine_sys_init(e);
     e->sup = supervisor_new(&e->sys);
+    e->sockets = sockets_new(e);
     e->users = users_open(&e->loop, users_ask);
     if (!e->users)
         return err_set(err, -EMFILE, "cannot make the event loop's wake-up for user look-ups");

@@ -29,6 +29,7 @@ int engine_main(const char *home, int keeper_fd);
 
 struct restore;
 struct shutdown;
+struct sockets;
 struct spawn_wait;
 struct update;
 struct users;
@@ -52,7 +53,8 @@ struct engine {
     struct logs *logs;
     struct server *server;
     struct supervisor *sup;
-    struct users *users; /* NULL once the engine ends */
+    struct users *users;     /* NULL once the engine ends */
+    struct sockets *sockets; /* of `listen` and of cluster workers */
     struct sys sys;
 
     char home_id[33];

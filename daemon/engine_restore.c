@@ -13,7 +13,9 @@
 #include "common/mem.h"
 #include "common/plog.h"
 #include "daemon/engine.h"
+#include "daemon/engine_listen.h"
 #include "daemon/saved.h"
+#include "daemon/sockets.h"
 
 #define RESTORE_LATER_MAX 65536
 
@@ -105,6 +107,8 @@ static void snapshot_done(struct engine *e)
 
         r->records[i].blob = engine_read_blob(hold->fds[KW_FD_SPEC]);
         engine_attach_logs(e, r->records[i].m.token, r->records[i].blob);
+        if (!hold->exited)
+            engine_listen_resume(e, hold->run, hold->fds[KW_FD_SPEC]);
     }
 }
 
@@ -117,6 +121,9 @@ void restore_message(struct engine *e, struct kw_msg *m)
     switch (m->type) {
     case KW_CHILD:
         take_record(e, m);
+        break;
+    case KW_KEPT:
+        sockets_restore(e->sockets, m);
         break;
     case KW_EXEC:
     case KW_EXITED:
@@ -440,6 +447,7 @@ static void finish(struct engine *e)
     adopt_candidates(e);
     match_records(e);
     resume_rest(e);
+    sockets_restored(e->sockets);
     e->restore = NULL;
     for (size_t i = 0; i < r->n_later; i++)
         engine_keeper_message(e, &r->later[i]);

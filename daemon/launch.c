@@ -89,7 +89,8 @@ static void add_own_variables(struct launch *l, const struct launch_ctx *ctx, co
     snprintf(text, sizeof(text), "%.8s.%llu", ctx->home_id, (unsigned long long)p->run);
     env_set(&l->envp, "PM_RUN_ID", text);
     if (l->ipc) {
-        env_set(&l->envp, "NODE_CHANNEL_FD", "3");
+        snprintf(text, sizeof(text), "%u", 3 + ctx->nsockets); /* the channel comes after them */
+        env_set(&l->envp, "NODE_CHANNEL_FD", text);
         env_set(&l->envp, "NODE_CHANNEL_SERIALIZATION_MODE", "json");
     }
     if (ctx->notify_name) {
@@ -109,6 +110,9 @@ void launch_init(struct launch *l, const struct launch_ctx *ctx, const struct pr
     build_argv(l, s);
     if (ctx->ids)
         set_ids(l, ctx->ids);
+    l->spec.nsockets = ctx->nsockets;
+    if (ctx->nsockets)
+        memcpy(l->spec.sockets, ctx->sockets, ctx->nsockets * sizeof(ctx->sockets[0]));
     add_increment(l, p);
     add_own_variables(l, ctx, p);
     l->spec.cwd = s->cwd;

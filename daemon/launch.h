@@ -20,6 +20,8 @@ struct launch_ctx {
     const char *home_id;
     const char *notify_name;    /* abstract address without the leading NUL, or NULL */
     const struct user_ids *ids; /* who the child is to be; NULL = as the daemon */
+    const uint64_t *sockets;    /* tokens of what it gets as descriptors 3, 4...; at most SPAWN_SOCKETS_MAX */
+    uint32_t nsockets;
 };
 
 /* Never blocks: names of users were looked up before, the interpreter is looked for by the child. */

@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/plog.h"
 #include "keeper/engine.h"
+#include "keeper/kept.h"
 #include "keeper/news.h"
 #include "keeper/shutdown.h"
 #include "keeper/spawn.h"
@@ -115,7 +116,7 @@ static void on_adopt(struct keeper *k, struct kw_msg *m)
 {
     struct record *r = table_find(&k->table, m->token);
 
-    if (!m->token || m->token > TOKEN_LAST)
+    if (!m->token || m->token > TOKEN_LAST || is_socket_token(m->token))
         return;
     if (!r) {
         r = table_add(&k->table, m->token);
@@ -209,6 +210,9 @@ static void on_message(struct keeper *k, struct kw_msg *m)
         break;
     case KW_READY:
         engine_serves(k);
+        break;
+    case KW_SOCKET:
+        kept_take(k, m);
         break;
     default:
         log_warn("unknown message %u from the engine, ignored", (unsigned)m->type);

@@ -111,8 +111,13 @@ static void test_more_descriptors_than_a_packet(void **state)
     child = rig_run(r, 1, "exec sleep 100");
     kw_close_fds(&child);
     m = (struct kw_msg){.type = KW_HOLD, .token = 1};
-    for (int kind = KW_FD_IPC; kind < KW_FD_COUNT; kind++)
+    for (int kind = KW_FD_IPC; kind < KW_FD_COUNT; kind++) {
+        if (m.nfds == KW_FDS_MAX) {
+            rig_say(r, &m);
+            m.nfds = 0;
+        }
         kw_add_fd(&m, (enum kw_fd)kind, r->listen_fd);
+    }
     rig_say(r, &m);
     rig_ask_snapshot(r);
     m = rig_expect(r, KW_CHILD, 1);

@@ -1,0 +1,27 @@
+/* The sockets of an app's `listen`: what its processes get from the daemon as descriptors 3, 4... */
+#ifndef PM_DAEMON_ENGINE_LISTEN_H
+#define PM_DAEMON_ENGINE_LISTEN_H
+
+#include "daemon/engine.h"
+#include "daemon/sockets.h"
+
+bool engine_listens(const struct process *p); /* has its app `listen`? */
+
+/* Opens all that the process is to get, and gives up what its app does not listen on any more. NULL when it
+ * gets none. */
+struct sock_all *engine_listen(struct engine *e, const struct process *p, sock_all_cb cb, void *arg);
+
+/* The words of a failure, with what to do when it is known. The caller frees. */
+char *engine_listen_words(const struct process *p, int error, const char *words);
+
+/* A process is at rest or deleted: a socket that is its own (`slots`) must not collect connections for
+ * nobody. */
+void engine_listen_rests(struct engine *e, const struct process *p);
+
+/* After a restart of the engine: which sockets does a living run use, as its spawn request says? */
+void engine_listen_resume(struct engine *e, uint64_t run, int spec_fd);
+
+/* A child outlived both daemons: its sockets are taken from it. */
+void engine_listen_take_back(struct engine *e, const struct process *p, int pidfd);
+
+#endif
