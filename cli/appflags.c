@@ -11,8 +11,8 @@
 #include "config/options.h"
 #include "config/path.h"
 
-/* All values of a flag that may be given several times, joined by commas. The caller frees. */
-static char *joined(const struct args *a, const struct flag *f)
+/* All values of a flag that may be given several times, with this between them. The caller frees. */
+static char *joined(const struct args *a, const struct flag *f, const char *between)
 {
     char *all = xstrdup("");
 
@@ -21,7 +21,7 @@ static char *joined(const struct args *a, const struct flag *f)
 
         if (a->given[i].flag != f)
             continue;
-        longer = xasprintf("%s%s%s", all, *all ? "," : "", a->given[i].value);
+        longer = xasprintf("%s%s%s", all, *all ? between : "", a->given[i].value);
         free(all);
         all = longer;
     }
@@ -43,7 +43,9 @@ int appflags_apply(const struct args *a, struct app_spec *spec, const char *cwd,
         if (!o || (f->type == FLAG_OPTIONAL && !*a->given[i].value))
             continue;
         if (f->type == FLAG_NUMBERS)
-            text = joined(a, f);
+            text = joined(a, f, ",");
+        else if (o->type == OPT_LIST)
+            text = joined(a, f, "\n");
         else
             text = xstrdup(f->type == FLAG_BOOL ? f->value : a->given[i].value);
         if (cwd && is_path(o, text)) {

@@ -82,6 +82,8 @@ const struct flag start_flags[] = {
      .help = "what runs the script; none = the script itself", .key = "interpreter"},
     {.name = "interpreter-args", .alias = "node-args", .type = FLAG_WORDS, .arg = "ARGS",
      .help = "arguments of the interpreter", .key = "interpreter_args"},
+    {.name = "listen", .type = FLAG_TEXT, .arg = "ADDRESS",
+     .help = "socket for it that the daemon keeps: 3000, host:port, unix:/path, ...; may be given again", .key = "listen"},
     {.name = "source-map-support", .type = FLAG_BOOL,
      .help = "stack traces of Node show the sources", .key = "source_map_support", .value = "true"},
     {.name = "force", .letter = 'f', .type = FLAG_BOOL, .help = "start it once more, though it runs"},

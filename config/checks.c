@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "config/option_fields.h"
 #include "config/options.h"
 #include "config/values.h"
 
@@ -99,6 +100,21 @@ static int check_env(char *const *env, struct err *e)
 
 static int check_fields(const struct option_row *rows, size_t n, const void *base, struct err *e);
 
+static int check_list(const struct option_row *o, const void *base, struct err *e)
+{
+    struct option_list l = option_list_get(o, base);
+
+    for (unsigned i = 0; i < l.n; i++) {
+        int r = check_fields(o->group->rows, o->group->n, option_list_at(o, &l, i), e);
+
+        if (r < 0) {
+            err_wrap(e, "entry %u", i + 1);
+            return r;
+        }
+    }
+    return 0;
+}
+
 static int check_field(const struct option_row *o, const void *base, struct err *e)
 {
     const void *field = option_field_const(o, base);
@@ -126,6 +142,8 @@ static int check_field(const struct option_row *o, const void *base, struct err 
         break;
     case STORE_GROUP:
         return check_fields(o->group->rows, o->group->n, field, e);
+    case STORE_LIST:
+        return check_list(o, base, e);
     case STORE_NONE:
     case STORE_BOOL:
     case STORE_STRV:

@@ -8,6 +8,7 @@
 #include "common/cron.h"
 #include "common/err.h"
 #include "common/mem.h"
+#include "config/option_fields.h"
 #include "config/values.h"
 #include "config/yaml_scalar.h"
 
@@ -39,6 +40,9 @@ static const struct {
                    "true, false, a path or a list of paths"},
     [OPT_CRON] = {TEXTS | KIND(TREE_BOOL), "a time of 5 or 6 fields such as \"0 4 * * *\", or 0 for none"},
     [OPT_COUNT] = {NUMBERS, "a whole number or \"all\""},
+    [OPT_ADDRESS] = {TEXTS, "a port or host:port"},
+    [OPT_MODE] = {NUMBERS, "permissions in octal such as \"0660\""},
+    [OPT_LIST] = {KIND(TREE_MAP) | KIND(TREE_LIST), "a list of mappings"},
     [OPT_GROUP] = {KIND(TREE_MAP), "a mapping"},
     [OPT_MAP] = {KIND(TREE_MAP), "a mapping"},
     [OPT_ENV] = {KIND(TREE_MAP), "a mapping of variables"},
@@ -56,6 +60,10 @@ static const char *group_expected(const struct option_group *g, char out[EXPECTE
     const struct option_row *shorthand = option_group_shorthand(g);
     size_t n = 0;
 
+    if (g->text_expected) {
+        snprintf(out, EXPECTED_MAX, "%s, a mapping, or a list of them", g->text_expected);
+        return out;
+    }
     for (size_t i = 0; i < g->n && n < EXPECTED_MAX; i++)
         n += (size_t)snprintf(out + n, EXPECTED_MAX - n, "%s%s", i ? ", " : "a mapping of ", g->rows[i].name);
     if (shorthand && n < EXPECTED_MAX)
@@ -67,7 +75,7 @@ const char *option_expected(const struct option_row *o, char out[EXPECTED_MAX])
 {
     size_t n = 0;
 
-    if (o->type == OPT_GROUP)
+    if (o->type == OPT_GROUP || o->type == OPT_LIST)
         return group_expected(o->group, out);
     if (o->type != OPT_ENUM)
         return opt_type_expected(o->type);
@@ -99,6 +107,9 @@ static int parse_number(const struct option_row *o, const char *text, int64_t *n
         ok = value_int(text, n);
         if (ok && *n <= 0) /* counted from the number of CPUs when the app is resolved */
             return *n >= -o->max ? 0 : err_set(e, -EINVAL, "must be at least %lld", (long long)-o->max);
+        break;
+    case OPT_MODE:
+        ok = value_mode(text, n);
         break;
     case OPT_COUNT:
         if (strcmp(text, "all") == 0) {
@@ -218,6 +229,32 @@ static int check_cron(const char *text, struct err *e)
     return cron_parse(text, &c, e);
 }
 
+/* One entry a line, each as a plain value. */
+static int set_list(const struct option_row *o, void *base, const char *text, struct err *e)
+{
+    _cleanup_free_ char *copy = xstrdup(text);
+    char *rest = copy, *line;
+    struct option_list l;
+    unsigned at;
+    int r = 0;
+
+    if (!o->group->from_text)
+        return -EDOM;
+    option_list_clear(o, base);
+    while (r == 0 && (line = strsep(&rest, "\n")) != NULL) {
+        void *entry = option_list_add(o, base);
+
+        r = entry ? o->group->from_text(entry, line, e)
+                  : err_set(e, -EINVAL, "more than %d entries", OPTION_LIST_MAX);
+    }
+    l = option_list_get(o, base);
+    if (r == 0 && o->group->complete)
+        r = o->group->complete(l.v, l.n, &at, e);
+    if (r < 0)
+        option_list_clear(o, base);
+    return r;
+}
+
 /* 0, -EINVAL with a message, or -EDOM without one when the text is not of the type. */
 static int set_text(const struct option_row *o, void *base, const char *text, struct err *e)
 {
@@ -230,6 +267,7 @@ static int set_text(const struct option_row *o, void *base, const char *text, st
     case OPT_PATH:
     case OPT_LOG_PATH:
     case OPT_USER:
+    case OPT_ADDRESS:
         return set_string(o, base, text, e);
     case OPT_INT:
     case OPT_DURATION:
@@ -238,6 +276,7 @@ static int set_text(const struct option_row *o, void *base, const char *text, st
     case OPT_INSTANCES:
     case OPT_PORT:
     case OPT_COUNT:
+    case OPT_MODE:
         return set_number(o, base, text, e);
     case OPT_BOOL:
         if (strcasecmp(text, "true") != 0 && strcasecmp(text, "false") != 0)
@@ -264,6 +303,8 @@ static int set_text(const struct option_row *o, void *base, const char *text, st
         if (shorthand)
             option_mark_given(o, base);
         return shorthand ? set_text(shorthand, option_field(o, base), text, e) : -EDOM;
+    case OPT_LIST:
+        return set_list(o, base, text, e);
     case OPT_MAP:
     case OPT_ENV:
     case OPT_TYPE_COUNT:
@@ -354,7 +395,8 @@ static bool takes(const struct option_row *o, const struct tree_node *value)
 
     return (kinds & KIND(value->kind)) ||
            (value->substituted && (kinds & KIND(yaml_scalar_kind(value->text)))) ||
-           (shorthand && takes(shorthand, value));
+           (shorthand && takes(shorthand, value)) ||
+           (o->type == OPT_LIST && o->group->from_text && (KIND(value->kind) & TEXTS));
 }
 
 static bool read_value(const struct option_row *o, void *base, const struct tree_node *value, const char *key,
@@ -407,6 +449,66 @@ static bool read_group(const struct option_row *o, void *base, const struct tree
     return ok;
 }
 
+static bool read_entry(const struct option_row *o, void *base, const struct tree_node *item, const char *key,
+                       struct diag *d)
+{
+    const struct option_group *g = o->group;
+    void *entry = option_list_add(o, base);
+    struct err e = {0};
+    bool ok = true;
+
+    if (item->kind == TREE_MAP) {
+        for (const struct tree_node *value = item->first; value; value = value->next)
+            ok = read_group_key(g, entry, item, value, key, d) && ok;
+        return ok;
+    }
+    if (item->kind == TREE_LIST || !takes(o, item)) {
+        wrong_kind(o, key, item, d);
+        return false;
+    }
+    if (g->from_text(entry, item->text, &e) == 0)
+        return true;
+    diag_error(d, item->line, item->col, "%s: %s", key, e.msg);
+    return false;
+}
+
+/* An entry of a list is named by its number from 0, as in a way through the file. */
+static bool read_list(const struct option_row *o, void *base, const struct tree_node *value, const char *key,
+                      struct diag *d)
+{
+    const struct tree_node *item = value->kind == TREE_LIST ? value->first : value;
+    _cleanup_free_ const struct tree_node **items = NULL;
+    struct option_list l;
+    struct err e = {0};
+    unsigned n = 0;
+    bool ok = true;
+
+    if (value->kind == TREE_LIST && value->count > OPTION_LIST_MAX) {
+        diag_error(d, value->line, value->col, "%s: more than %d entries", key, OPTION_LIST_MAX);
+        return false;
+    }
+    option_list_clear(o, base);
+    items = xcalloc(OPTION_LIST_MAX, sizeof(void *));
+    for (; item; item = value->kind == TREE_LIST ? item->next : NULL) {
+        _cleanup_free_ char *full = item == value ? xstrdup(key) : xasprintf("%s[%u]", key, n);
+
+        items[n++] = item;
+        ok = read_entry(o, base, item, full, d) && ok;
+    }
+    l = option_list_get(o, base);
+    n = 0;
+    if (ok && o->group->complete && o->group->complete(l.v, l.n, &n, &e) < 0) {
+        ok = false;
+        if (items[n] == value)
+            diag_error(d, value->line, value->col, "%s: %s", key, e.msg);
+        else
+            diag_error(d, items[n]->line, items[n]->col, "%s[%u]: %s", key, n, e.msg);
+    }
+    if (!ok)
+        option_list_clear(o, base); /* half of it would lead to errors that follow from these */
+    return ok;
+}
+
 /* `key`: as the file names it, with the keys around it before it. */
 static bool read_value(const struct option_row *o, void *base, const struct tree_node *value, const char *key,
                        struct diag *d)
@@ -422,6 +524,8 @@ static bool read_value(const struct option_row *o, void *base, const struct tree
         return true;
     if (o->type == OPT_GROUP && value->kind == TREE_MAP)
         return read_group(o, base, value, key, d);
+    if (o->type == OPT_LIST)
+        return read_list(o, base, value, key, d);
     if (value->kind == TREE_LIST)
         return o->type == OPT_EXIT_CODES ? read_code_list(o, base, value, key, d)
                                          : read_word_list(o, base, value, key, d);

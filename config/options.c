@@ -8,6 +8,7 @@
 #include "common/err.h"
 #include "common/mem.h"
 #include "config/checks.h"
+#include "config/listen.h"
 #include "config/suggest.h"
 
 #define YEAR_MS 31536000000
@@ -92,11 +93,14 @@ static const struct option_row log_rate_limit_rows[] = {
      .help = "Bytes a second that a process may write on average; 0 is no limit."},
 };
 
-static const struct option_group log_rotate_group = {log_rotate_rows, ARRAY_LEN(log_rotate_rows), "max_size"};
-static const struct option_group log_retention_group = {log_retention_rows, ARRAY_LEN(log_retention_rows),
-                                                        "max_bytes"};
-static const struct option_group log_rate_limit_group = {log_rate_limit_rows, ARRAY_LEN(log_rate_limit_rows),
-                                                         "lines"};
+#define GROUP_OF(r, plain)                                                                                   \
+    {                                                                                                        \
+        .rows = (r), .n = ARRAY_LEN(r), .shorthand = (plain)                                                 \
+    }
+
+static const struct option_group log_rotate_group = GROUP_OF(log_rotate_rows, "max_size");
+static const struct option_group log_retention_group = GROUP_OF(log_retention_rows, "max_bytes");
+static const struct option_group log_rate_limit_group = GROUP_OF(log_rate_limit_rows, "lines");
 
 static const struct option_row rows[] = {
     {.name = "name",
@@ -173,6 +177,14 @@ static const struct option_row rows[] = {
      .required = true,
      .needs = NEEDS_RESTART,
      .help = "fork: independent processes; cluster: processes that share listening sockets."},
+    {.name = "listen",
+     .type = OPT_LIST,
+     .store = STORE_LIST,
+     .offset = FIELD(listen),
+     .group = &listen_group,
+     .needs = NEEDS_RESTART,
+     .help =
+         "Sockets that the daemon opens and hands to every instance, as LISTEN_FDS from descriptor 3 on."},
     {.name = "env",
      .type = OPT_ENV,
      .store = STORE_ENV,
@@ -367,7 +379,7 @@ static const struct option_row rows[] = {
 };
 
 /* The table as a whole is a group that has no key around it. */
-static const struct option_group top = {rows, ARRAY_LEN(rows), NULL};
+static const struct option_group top = GROUP_OF(rows, NULL);
 
 #define NODE_ONLY  "it is about tracing inside Node, which is not done here"
 #define HOSTED     "it is about PM2's hosted dashboard"

@@ -33,10 +33,13 @@ enum opt_type {
     OPT_FILTER, /* true for everything, or texts */
     OPT_WATCH,  /* a boolean, a path or paths */
     OPT_CRON,
-    OPT_COUNT, /* a number, or "all" for the most that is possible */
-    OPT_GROUP, /* a mapping with rows of its own, see struct option_group */
-    OPT_MAP,   /* a mapping that is not looked into */
-    OPT_ANY,   /* not looked at */
+    OPT_COUNT,   /* a number, or "all" for the most that is possible */
+    OPT_ADDRESS, /* a port, or host:port */
+    OPT_MODE,    /* permissions in octal, stored as number */
+    OPT_LIST,    /* a list of mappings with the group's rows; one mapping or plain value is a list of one */
+    OPT_GROUP,   /* a mapping with rows of its own, see struct option_group */
+    OPT_MAP,     /* a mapping that is not looked into */
+    OPT_ANY,     /* not looked at */
     OPT_TYPE_COUNT
 };
 
@@ -49,7 +52,8 @@ enum opt_store {
     STORE_STRV,
     STORE_ENV,
     STORE_INT_LIST,
-    STORE_GROUP /* a struct of its own inside the outer one */
+    STORE_GROUP, /* a struct of its own inside the outer one */
+    STORE_LIST   /* struct option_list (option_fields.h): a pointer to such structs, and their number */
 };
 
 /* What a changed value needs before a running app has it. */
@@ -60,6 +64,7 @@ enum opt_needs {
 };
 
 #define OPT_ALIASES_MAX 4
+#define OPTION_LIST_MAX 64 /* entries of an OPT_LIST */
 
 struct option_row;
 
@@ -72,6 +77,15 @@ struct option_group {
     size_t n;
     const char
         *shorthand; /* row that a plain value in place of the mapping sets; NULL = none may stand there */
+
+    /* OPT_LIST only. */
+    size_t size; /* of the struct of one entry, in bytes */
+    /* A plain value in place of a mapping: fills the entry. -EINVAL and a message. */
+    int (*from_text)(void *entry, const char *text, struct err *e);
+    const char *text_expected; /* words for what from_text takes */
+    /* Once the list is read: fills in what follows from other keys, and checks what no single key shows.
+     * -EINVAL, a message, and the number of the entry in `at`. NULL = nothing to do. */
+    int (*complete)(void *entries, unsigned n, unsigned *at, struct err *e);
 };
 
 struct option_row {
@@ -86,7 +100,7 @@ struct option_row {
     const char *def_text;             /* strings; NULL = unset */
     const char *unit;                 /* of the base value, for documentation; NULL = none */
     const char *const *words;         /* OPT_ENUM */
-    const struct option_group *group; /* OPT_GROUP */
+    const struct option_group *group; /* OPT_GROUP, OPT_LIST */
     /* Strings: what must hold beside type and length; NULL = nothing more. */
     int (*check)(const char *text, struct err *e);
     enum opt_needs needs;

@@ -208,6 +208,14 @@ static void absolute_path(const struct app_spec *s, char **path)
     replace(path, fs_absolute(s->cwd, expanded));
 }
 
+static void resolve_listen(struct resolve *r)
+{
+    struct err e;
+
+    if (listen_resolve(&r->spec->listen, r->spec->cwd, r->spec->env, &e) < 0)
+        problem(r, "listen", "%s", e.msg);
+}
+
 static void resolve_logs(struct resolve *r)
 {
     struct app_spec *s = r->spec;
@@ -375,6 +383,7 @@ bool resolve_app(struct resolve *r)
     decorate_name(r);
     resolve_instances(s);
     resolve_logs(r);
+    resolve_listen(r);
     take_back(r, lent);
     check_increment(r);
     resolve_user(r);

@@ -9,6 +9,7 @@
 #include "common/mem.h"
 #include "config/checks.h"
 #include "config/env.h"
+#include "config/option_fields.h"
 #include "config/options.h"
 #include "config/text_json.h"
 
@@ -17,69 +18,14 @@ static bool is_given(const struct option_row *o, const void *base)
     return o->given_offset && *(const bool *)((const char *)base + o->given_offset);
 }
 
-static void set_default(const struct option_row *o, void *base)
-{
-    void *field = option_field(o, base);
-
-    switch (o->store) {
-    case STORE_STRING:
-        *(char **)field = xstrdup(o->def_text);
-        break;
-    case STORE_INT:
-        *(int64_t *)field = o->def;
-        break;
-    case STORE_BOOL:
-        *(bool *)field = o->def != 0;
-        break;
-    case STORE_STRV:
-    case STORE_ENV:
-        *(char ***)field = strv_dup(NULL);
-        break;
-    case STORE_GROUP:
-        for (size_t i = 0; i < o->group->n; i++)
-            set_default(&o->group->rows[i], field);
-        break;
-    case STORE_NONE:
-    case STORE_INT_LIST: /* empty, as calloc left it */
-        break;
-    }
-}
-
 struct app_spec *app_spec_new(void)
 {
     size_t n;
     const struct option_row *rows = options(&n);
     struct app_spec *s = xcalloc(1, sizeof(*s));
 
-    for (size_t i = 0; i < n; i++)
-        set_default(&rows[i], s);
+    fields_init(rows, n, s);
     return s;
-}
-
-static void free_field(const struct option_row *o, void *base)
-{
-    void *field = option_field(o, base);
-
-    switch (o->store) {
-    case STORE_STRING:
-        free(*(char **)field);
-        break;
-    case STORE_STRV:
-    case STORE_ENV:
-        strv_free(*(char ***)field);
-        break;
-    case STORE_INT_LIST:
-        free(((struct int_list *)field)->v);
-        break;
-    case STORE_GROUP:
-        for (size_t i = 0; i < o->group->n; i++)
-            free_field(&o->group->rows[i], field);
-        break;
-    case STORE_NONE:
-    case STORE_INT:
-    case STORE_BOOL:
-        break;
-    }
 }
 
 void app_spec_free(struct app_spec *s)
@@ -89,42 +35,8 @@ void app_spec_free(struct app_spec *s)
 
     if (!s)
         return;
-    for (size_t i = 0; i < n; i++)
-        free_field(&rows[i], s);
+    fields_deinit(rows, n, s);
     free(s);
-}
-
-/* The struct is a copy already; what its pointers lead to becomes one. */
-static void dup_field(const struct option_row *o, void *base)
-{
-    void *field = option_field(o, base);
-    struct int_list *list;
-    int *copy;
-
-    switch (o->store) {
-    case STORE_STRING:
-        *(char **)field = xstrdup(*(char **)field);
-        break;
-    case STORE_STRV:
-    case STORE_ENV:
-        *(char ***)field = strv_dup(*(char ***)field);
-        break;
-    case STORE_INT_LIST:
-        list = field;
-        copy = list->n ? xcalloc(list->n, sizeof(int)) : NULL;
-        if (copy)
-            memcpy(copy, list->v, list->n * sizeof(int));
-        list->v = copy;
-        break;
-    case STORE_GROUP:
-        for (size_t i = 0; i < o->group->n; i++)
-            dup_field(&o->group->rows[i], field);
-        break;
-    case STORE_NONE:
-    case STORE_INT:
-    case STORE_BOOL:
-        break;
-    }
 }
 
 struct app_spec *app_spec_dup(const struct app_spec *s)
@@ -134,8 +46,7 @@ struct app_spec *app_spec_dup(const struct app_spec *s)
     struct app_spec *copy = xmalloc(sizeof(*copy));
 
     *copy = *s;
-    for (size_t i = 0; i < n; i++)
-        dup_field(&rows[i], copy);
+    fields_dup(rows, n, copy);
     return copy;
 }
 
@@ -175,6 +86,8 @@ static bool is_default(const struct option_row *o, const void *base)
             if (!is_default(&o->group->rows[i], field))
                 return false;
         return true;
+    case STORE_LIST:
+        return option_list_get(o, base).n == 0;
     case STORE_ENV: /* always told */
     case STORE_NONE:
         break;
@@ -192,6 +105,16 @@ static json_t *ints_to_json(const struct int_list *l)
 }
 
 static json_t *rows_to_json(const struct option_row *rows, size_t n, const void *base);
+
+static json_t *list_to_json(const struct option_row *o, const void *base)
+{
+    struct option_list l = option_list_get(o, base);
+    json_t *list = json_array();
+
+    for (unsigned i = 0; i < l.n; i++)
+        json_array_append_new(list, rows_to_json(o->group->rows, o->group->n, option_list_at(o, &l, i)));
+    return list;
+}
 
 /* NULL for a key that only files have. */
 static json_t *value_to_json(const struct option_row *o, const void *base)
@@ -215,6 +138,8 @@ static json_t *value_to_json(const struct option_row *o, const void *base)
         return ints_to_json(field);
     case STORE_GROUP:
         return rows_to_json(o->group->rows, o->group->n, field);
+    case STORE_LIST:
+        return list_to_json(o, base);
     case STORE_NONE:
         break;
     }
@@ -312,6 +237,32 @@ static int ints_from_json(const json_t *value, struct int_list *out, struct err 
 
 static int rows_from_json(const struct option_group *g, void *base, const json_t *j, struct err *e);
 
+static int list_from_json(const struct option_row *o, void *base, const json_t *value, struct err *e)
+{
+    struct option_list l;
+    unsigned at = 0;
+    int r = 0;
+
+    if (!json_is_array(value) || json_array_size(value) > OPTION_LIST_MAX)
+        return err_set(e, -EINVAL, "expected a list of at most %d objects", OPTION_LIST_MAX);
+    option_list_clear(o, base);
+    for (size_t i = 0; r == 0 && i < json_array_size(value); i++) {
+        const json_t *item = json_array_get(value, i);
+
+        at = (unsigned)i;
+        if (json_is_object(item))
+            r = rows_from_json(o->group, option_list_add(o, base), item, e);
+        else
+            r = err_set(e, -EINVAL, "expected an object");
+    }
+    l = option_list_get(o, base);
+    if (r == 0 && o->group->complete)
+        r = o->group->complete(l.v, l.n, &at, e);
+    if (r < 0)
+        err_wrap(e, "entry %u", at + 1);
+    return r;
+}
+
 static int field_from_json(const struct option_row *o, void *base, const json_t *value, struct err *e)
 {
     void *field = option_field(o, base);
@@ -346,10 +297,12 @@ static int field_from_json(const struct option_row *o, void *base, const json_t 
         if (!json_is_object(value))
             return err_set(e, -EINVAL, "expected an object");
         /* As a whole: what it does not name has its default, also over a known app. */
-        free_field(o, base);
-        set_default(o, base);
+        field_deinit(o, base);
+        field_init(o, base);
         option_mark_given(o, base);
         return rows_from_json(o->group, field, value, e);
+    case STORE_LIST:
+        return list_from_json(o, base, value, e);
     case STORE_NONE:
         break;
     }

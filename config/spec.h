@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "config/listen.h"
+
 struct err;
 
 struct int_list {
@@ -51,8 +53,9 @@ struct app_spec {
     char *
         interpreter; /* word or path as given, or chosen from the extension; "none" = run the script itself */
     char **interpreter_args;
-    int64_t instances; /* >= 1 once resolved */
-    char *exec_mode;   /* "fork" or "cluster" */
+    int64_t instances;         /* >= 1 once resolved */
+    char *exec_mode;           /* "fork" or "cluster" */
+    struct listen_list listen; /* sockets that the daemon opens for it */
     char **env; /* "NAME=value", the whole environment of the app: caller's, env_file, env, env_<name>. From a
                    file also "NAME", null in the wire form: not even what is stored of a known app */
 

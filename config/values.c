@@ -104,6 +104,20 @@ bool value_signal(const char *text, int64_t *number)
     return n >= 0 && *number <= SIGRTMAX;
 }
 
+bool value_mode(const char *text, int64_t *mode)
+{
+    const char *digits = text + 1 + (text[0] == '0' && text[1] == 'o');
+    size_t len;
+
+    if (text[0] != '0')
+        return false;
+    len = strspn(digits, "01234567");
+    if (len == 0 || len > 6 || digits[len])
+        return false;
+    *mode = strtoll(digits, NULL, 8);
+    return true;
+}
+
 /* One word from *text into `word`, up to a blank outside quotes. False when a quote or backslash is open. */
 static bool take_word(const char **text, struct buf *word)
 {

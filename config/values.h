@@ -18,6 +18,9 @@ bool value_size(const char *text, int64_t *bytes);
 /* "SIGTERM", "term", "RTMIN+3" or a number. */
 bool value_signal(const char *text, int64_t *number);
 
+/* Permissions in octal with a leading 0 ("0660", "0o660"), so that no decimal number is taken for one. */
+bool value_mode(const char *text, int64_t *mode);
+
 /*
  * Splits an argument string at blanks; '...' and "..." hold blanks together, a backslash takes the next
  * character as it is (inside "..." only before " and \). A NULL-terminated list for strv_free, or NULL when a

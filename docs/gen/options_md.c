@@ -42,7 +42,7 @@ static void append_rows(struct buf *out, const struct option_row *rows, size_t n
     for (size_t i = 0; i < n; i++) {
         char expected[EXPECTED_MAX];
 
-        buf_printf(out, "| `%s%s%s`", outer ? outer->name : "", outer ? "." : "", rows[i].name);
+        buf_printf(out, "| `%s%s%s`", outer ? outer->name : "", outer ? (outer->type == OPT_LIST ? "[]." : ".") : "", rows[i].name);
         for (const char *const *alias = rows[i].aliases; *alias; alias++)
             buf_printf(out, "%s`%s`", alias == rows[i].aliases ? " (" : ", ", *alias);
         buf_puts(out, rows[i].aliases[0] ? ") | " : " | ");
@@ -52,7 +52,7 @@ static void append_rows(struct buf *out, const struct option_row *rows, size_t n
         buf_puts(out, " | ");
         md_text(out, rows[i].help);
         buf_printf(out, " | %s |\n", needs_of(outer ? outer : &rows[i]));
-        if (rows[i].type == OPT_GROUP)
+        if (rows[i].group)
             append_rows(out, rows[i].group->rows, rows[i].group->n, &rows[i]);
     }
 }

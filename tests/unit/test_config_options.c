@@ -33,7 +33,8 @@ static void check_group(const struct option_row *outer)
 {
     const struct option_group *g = outer->group;
 
-    assert_int_equal(outer->store, STORE_GROUP);
+    assert_int_equal(outer->store, outer->type == OPT_LIST ? STORE_LIST : STORE_GROUP);
+    assert_true((outer->type == OPT_LIST) == (g->size > 0));
     assert_true(g->n > 0);
     assert_true(!g->shorthand || option_group_shorthand(g));
     for (size_t i = 0; i < g->n; i++) {
@@ -72,7 +73,7 @@ static void test_table_is_sound(void **state)
         assert_true(row->min <= row->max);
         assert_true((row->type == OPT_ENUM) == (row->words != NULL));
         assert_non_null(opt_type_expected(row->type));
-        assert_true((row->type == OPT_GROUP) == (row->group != NULL));
+        assert_true((row->type == OPT_GROUP || row->type == OPT_LIST) == (row->group != NULL));
         if (row->group)
             check_group(row);
         if (row->store == STORE_NONE)
