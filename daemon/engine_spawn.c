@@ -223,6 +223,11 @@ static void on_user(void *arg, const struct user_ids *ids, const struct err *e)
         end_wait(w, &means, 0, NULL);
 }
 
+static void rows_stored(void *arg, int rc, const char *msg)
+{
+    (void)arg, (void)rc, (void)msg; /* the store tells of its trouble itself */
+}
+
 int engine_spawn(void *ctx, struct process *p, struct err *err)
 {
     struct engine *e = ctx;
@@ -242,6 +247,10 @@ int engine_spawn(void *ctx, struct process *p, struct err *err)
                        "apps; run pm update");
     if (!e->users)
         return 0; /* this engine ends for an update; the next one finds a run without a child */
+    /* The keeper hears of the run only after the look-up: until then state.db alone tells a new engine of it.
+     */
+    engine_save_process(e, p);
+    store_commit(e->store, rows_stored, NULL);
     r->spawning = xcalloc(1, sizeof(*r->spawning));
     r->spawning->runtime = r;
     r->spawning->run = p->run;

@@ -106,6 +106,7 @@ static bool is_field(const char *name)
                                          "instances",
                                          "instance_var",
                                          "NODE_APP_INSTANCE",
+                                         "dropped_lines",
                                          "username",
                                          "version",
                                          "pm_exec_path",
@@ -315,6 +316,7 @@ static void write_pm2_env(struct engine *e, struct jsonw *w, struct process *p)
     jsonw_kuint(w, "pm_uptime", p->started_ms);
     jsonw_kuint(w, "created_at", p->created_ms);
     jsonw_kuint(w, "NODE_APP_INSTANCE", p->instance);
+    jsonw_kuint(w, "dropped_lines", logs_dropped(e->logs, p->id));
     jsonw_kstr(w, "version", runtime_of(p)->version ? runtime_of(p)->version : "N/A");
     write_own_constants(e, w, p);
     app_text_write(p->app, APP_TEXT_CONFIG, w, make_config);

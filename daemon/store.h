@@ -82,7 +82,7 @@ struct store_image {
     char boot_id[37];  /* of the boot in which the state was last written */
     uint64_t next_run; /* run ids from here on were never used */
     uint64_t next_app;
-    uint64_t last_run;    /* the highest that a row tells of */
+    uint64_t last_run;    /* the highest that a row ever told of, also one that was deleted since */
     bool fresh;           /* there was no database before */
     enum store_end ended; /* how the last daemon ended */
     const char *trouble;  /* a word for the user when the database was damaged and replaced; else NULL */

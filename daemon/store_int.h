@@ -79,6 +79,7 @@ struct store {
     struct store_db db;
     struct store_queue pending;
     struct store_identity id;
+    uint64_t last_run; /* the highest that a row told of */
     bool use_backup;   /* when there is no database: take the copy, not a new one */
     bool has_copy;     /* there is a state.db.bak */
     bool had_rows;     /* a new database is not enough: the engine has to put all again */

@@ -134,6 +134,21 @@ void store_queue_concat(struct store_queue *to, struct store_queue *from)
     from->writes = 0;
 }
 
+uint64_t store_queue_last_run(const struct store_queue *q)
+{
+    const struct store_op *op;
+    uint64_t last = 0;
+
+    TAILQ_FOREACH (op, &q->ops, entry) {
+        uint64_t run = op->kind == OP_PUT_PROCESS ? op->process.run
+                       : op->kind == OP_PUT_RUN   ? op->run.run
+                                                  : 0;
+
+        last = run > last ? run : last;
+    }
+    return last;
+}
+
 static void drop(struct store_queue *q, struct store_op *op)
 {
     store_queue_remove(q, op);

@@ -36,7 +36,7 @@ struct store_event {
     const char *text;
 };
 
-enum store_meta_key { META_NEXT_RUN, META_NEXT_APP, META_STOPPED, META_KEY_COUNT };
+enum store_meta_key { META_NEXT_RUN, META_NEXT_APP, META_LAST_RUN, META_STOPPED, META_KEY_COUNT };
 
 struct store_meta_row {
     enum store_meta_key key;
@@ -90,6 +90,9 @@ void store_queue_push(struct store_queue *q, struct store_op *op); /* takes the 
 void store_queue_remove(struct store_queue *q, struct store_op *op);
 void store_queue_concat(struct store_queue *to, struct store_queue *from);
 void store_queue_clear(struct store_queue *q); /* frees all */
+
+/* The highest run of the rows of processes and runs; 0 = none. */
+uint64_t store_queue_last_run(const struct store_queue *q);
 
 /* Of rows with one key the latest wins: a crash or a start changes a process's row several times. */
 void store_queue_squeeze(struct store_queue *q);

@@ -13,6 +13,7 @@
 static const char *const meta_names[META_KEY_COUNT] = {
     [META_NEXT_RUN] = "next_run",
     [META_NEXT_APP] = "next_app",
+    [META_LAST_RUN] = "last_run",
     [META_STOPPED] = "stopped",
 };
 
@@ -214,6 +215,8 @@ static void read_meta_row(struct store_image *image, const char *key, sqlite3_st
         image->next_run = number;
     else if (strcmp(key, meta_names[META_NEXT_APP]) == 0)
         image->next_app = number;
+    else if (strcmp(key, meta_names[META_LAST_RUN]) == 0)
+        image->last_run = number;
     else if (strcmp(key, meta_names[META_STOPPED]) == 0)
         image->ended = number > STORE_FORGOTTEN ? STORE_NOT_ENDED : (enum store_end)number;
 }
@@ -277,7 +280,7 @@ static int load_highest(sqlite3 *h, struct store_image *image)
     if (code == SQLITE_OK && (code = sqlite3_step(stmt)) == SQLITE_ROW) {
         uint64_t run = (uint64_t)sqlite3_column_int64(stmt, 0), app = (uint64_t)sqlite3_column_int64(stmt, 1);
 
-        image->last_run = run;
+        image->last_run = image->last_run > run ? image->last_run : run;
         image->next_run = image->next_run > run ? image->next_run : run + 1;
         image->next_app = image->next_app > app ? image->next_app : app + 1;
         code = SQLITE_OK;

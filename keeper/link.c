@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/plog.h"
 #include "keeper/engine.h"
+#include "keeper/files.h"
 #include "keeper/kept.h"
 #include "keeper/news.h"
 #include "keeper/shutdown.h"
@@ -182,7 +183,9 @@ static void on_message(struct keeper *k, struct kw_msg *m)
     case KW_HELLO:
         on_hello(k, m);
         break;
-    case KW_BEAT:
+    case KW_BEAT: /* comes every second, which is often enough for this */
+        if (files_rotate_log(k))
+            k->link.reopen_owed = true;
         break;
     case KW_SPAWN:
         on_spawn(k, m);

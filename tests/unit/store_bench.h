@@ -23,7 +23,7 @@ struct bench {
     int open_rc, commit_rc, runs_rc;
     unsigned commits, resyncs;
     char msg[1024], trouble[1024], commit_msg[1024], home_id[33], boot_id[37];
-    uint64_t next_run, next_app;
+    uint64_t next_run, next_app, last_run;
     bool fresh, stopped, from_backup;
     /* copies of what the image held */
     struct store_app apps[16];
@@ -93,6 +93,7 @@ static inline void bench_image(struct bench *b, const struct store_image *image)
     memcpy(b->home_id, image->home_id, sizeof(b->home_id));
     memcpy(b->boot_id, image->boot_id, sizeof(b->boot_id));
     b->next_run = image->next_run;
+    b->last_run = image->last_run;
     b->next_app = image->next_app;
     b->fresh = image->fresh;
     b->stopped = image->ended != STORE_NOT_ENDED;

@@ -530,6 +530,87 @@ static void test_shared_and_cancelled(void **state)
     assert_ptr_equal(g[0].s, g[2].s);
 }
 
+struct got_all {
+    int times, error;
+    size_t n;
+    uint64_t tokens[4];
+    char words[512];
+};
+
+static void on_all(void *arg, const uint64_t *tokens, size_t n, int error, const char *words)
+{
+    struct got_all *g = arg;
+
+    g->times++;
+    g->n = n;
+    g->error = error;
+    if (tokens)
+        memcpy(g->tokens, tokens, n * sizeof(*tokens));
+    snprintf(g->words, sizeof(g->words), "%s", words);
+}
+
+static void await_all(struct got_all *g)
+{
+    uint64_t end = clock_mono_ms() + 10000;
+
+    assert_int_equal(g->times, 0);
+    while (!g->times && clock_mono_ms() < end)
+        uv_run(&e.loop, UV_RUN_NOWAIT);
+    assert_int_equal(g->times, 1);
+}
+
+static void test_all_of_a_list(void **state)
+{
+    struct sock_request r[3] = {tcp("a", "127.0.0.1", 0), unix_at(path), tcp("c", "127.0.0.1", 0)};
+    struct got_all g = {0};
+    struct sock_all *all;
+
+    (void)state;
+    sockets_open_all(e.sockets, r, 3, on_all, &g);
+    await_all(&g);
+    assert_int_equal(g.error, 0);
+    assert_int_equal(g.n, 3);
+    for (int i = 0; i < 3; i++)
+        assert_string_equal(sock_key(sockets_by_token(e.sockets, g.tokens[i])), r[i].key);
+    /* One fails: that is the answer, once. */
+    r[0].key = "other";
+    r[1] = tcp("bad", "x", 1);
+    g = (struct got_all){0};
+    sockets_open_all(e.sockets, r, 3, on_all, &g);
+    await_all(&g);
+    assert_int_equal(g.error, -EINVAL);
+    assert_string_equal(g.words, "cannot listen on \"x\": not a numeric address");
+    /* Not wanted any more: an answer, but not within the call; or none. */
+    r[0].key = "third";
+    g = (struct got_all){0};
+    all = sockets_open_all(e.sockets, r, 1, on_all, &g);
+    sock_all_cancel(all);
+    await_all(&g);
+    assert_int_equal(g.error, -ECANCELED);
+    g = (struct got_all){0};
+    sock_all_forget(sockets_open_all(e.sockets, r, 1, on_all, &g));
+    for (int i = 0; i < 50; i++, usleep(1000))
+        uv_run(&e.loop, UV_RUN_NOWAIT);
+    assert_int_equal(g.times, 0);
+}
+
+/* A spawn was cancelled by a stop: what it was opening does not stay. */
+static void test_opened_for_nobody(void **state)
+{
+    struct sock_request r = tcp("a", "127.0.0.1", 0);
+    struct got g = {0};
+
+    (void)state;
+    r.configured = true;
+    sockets_cancel(sockets_open(e.sockets, &r, on_socket, &g));
+    TAILQ_FIRST(&app->processes)->state = LC_STOPPED;
+    sockets_app_rests(e.sockets, 1);
+    for (int i = 0; i < 100; i++, usleep(1000))
+        uv_run(&e.loop, UV_RUN_NOWAIT);
+    assert_int_equal(g.times, 0);
+    assert_null(sockets_find(e.sockets, 1, "a"));
+}
+
 static void test_rest_and_delete(void **state)
 {
     struct sock_request r = tcp("a", "127.0.0.1", 0), other = tcp("b", "127.0.0.1", 0);
@@ -783,6 +864,8 @@ int main(void)
         T(test_unix_abstract),
         T(test_unix_bad_paths),
         T(test_shared_and_cancelled),
+        T(test_all_of_a_list),
+        T(test_opened_for_nobody),
         T(test_rest_and_delete),
         T(test_closed_with_copies_about),
         T(test_lingers),

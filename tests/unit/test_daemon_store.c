@@ -157,6 +157,38 @@ static void ids_are_reserved_ahead(void **state)
     bench_remove(&b);
 }
 
+/* The highest run of which there ever was a row outlives the row, also one that never got to the disk. */
+static void last_run_outlives_its_row(void **state)
+{
+    struct bench b;
+    struct store_process p = bench_process(3);
+
+    (void)state;
+    bench_dir(&b);
+    bench_open(&b);
+    assert_int_equal(b.last_run, 0);
+    p.run = 70;
+    store_put_process(b.s, &p);
+    assert_int_equal(bench_commit(&b), 0);
+    p.id = 4;
+    p.run = 90;
+    store_put_process(b.s, &p);
+    store_del_process(b.s, 4);
+    store_del_process(b.s, 3);
+    bench_close(&b);
+    bench_open(&b);
+    assert_int_equal(b.n_processes, 0);
+    assert_int_equal(b.last_run, 90);
+    p.id = 5;
+    p.run = 80;
+    store_put_process(b.s, &p);
+    bench_close(&b);
+    bench_open(&b);
+    assert_int_equal(b.last_run, 90);
+    bench_close(&b);
+    bench_remove(&b);
+}
+
 static void thousand_in_one_commit(void **state)
 {
     struct bench b;
@@ -242,6 +274,7 @@ int main(void)
         cmocka_unit_test(runs),
         cmocka_unit_test(events_are_pruned),
         cmocka_unit_test(ids_are_reserved_ahead),
+        cmocka_unit_test(last_run_outlives_its_row),
         cmocka_unit_test(thousand_in_one_commit),
         cmocka_unit_test(refused_row),
         cmocka_unit_test(backup_is_made),
