@@ -20,10 +20,62 @@ struct requests {
     size_t n;
 };
 
+/* A program that adopts a socket shares its O_NONBLOCK with all who have it: so each instance has its own. */
+static bool has_slots(const struct listen_options *l)
+{
+    return l->slots || l->adopt;
+}
+
+static char *key_of(const struct listen_options *l, unsigned instance)
+{
+    const char *kind = l->kind == LISTEN_UDP ? "udp" : l->kind == LISTEN_UNIX ? "unix" : "tcp";
+    _cleanup_free_ char *address = NULL, *slot = NULL;
+
+    if (l->kind == LISTEN_UNIX)
+        address = xstrdup(l->path);
+    else if (strchr(l->host, ':'))
+        address = xasprintf("[%s]:%d%s", l->host, l->port, l->v6only ? " v6only" : "");
+    else
+        address = xasprintf("%s:%d", *l->host ? l->host : "*", l->port);
+    slot = has_slots(l) ? xasprintf(SLOT "%u ", instance) : xstrdup(SHARED);
+    return xasprintf("%s%s %s", slot, kind, address);
+}
+
+static struct sock_request request_of(const struct process *p, const struct listen_options *l)
+{
+    static const enum sock_kind kinds[] = {
+        [LISTEN_TCP] = SOCK_TCP, [LISTEN_UDP] = SOCK_UDP, [LISTEN_UNIX] = SOCK_UNIX};
+    const struct app_spec *s = p->app->spec;
+
+    return (struct sock_request){
+        .app = p->app->id,
+        .key = key_of(l, p->instance),
+        .kind = kinds[l->kind],
+        .host = *l->host ? l->host : NULL,
+        .port = l->port,
+        .v6only = l->v6only,
+        .reuse_port = has_slots(l) && l->kind != LISTEN_UNIX,
+        .backlog = (int)l->backlog,
+        .path = l->path,
+        .mode = (uint32_t)l->mode,
+        .owner = l->owner,
+        .group = l->group,
+        .uid = s->uid,
+        .gid = s->gid,
+        .configured = true,
+    };
+}
+
 static struct requests requests_of(const struct process *p)
 {
-    (void)p;
-    return (struct requests){0};
+    const struct listen_list *list = &p->app->spec->listen;
+    struct requests r = {.n = list->n};
+
+    if (r.n)
+        r.v = xcalloc(r.n, sizeof(*r.v));
+    for (size_t i = 0; i < r.n; i++)
+        r.v[i] = request_of(p, &list->v[i]);
+    return r;
 }
 
 static void requests_free(struct requests *r)
@@ -35,8 +87,35 @@ static void requests_free(struct requests *r)
 
 bool engine_listens(const struct process *p)
 {
-    (void)p;
+    return p->app->spec->listen.n > 0;
+}
+
+bool engine_listen_adopts(const struct process *p)
+{
+    const struct listen_list *l = &p->app->spec->listen;
+
+    for (unsigned i = 0; i < l->n; i++)
+        if (l->v[i].adopt)
+            return true;
     return false;
+}
+
+char *engine_listen_adopt_text(struct engine *e, const struct process *p, const uint64_t *tokens, size_t n)
+{
+    const struct listen_list *l = &p->app->spec->listen;
+    char *text = xstrdup("");
+
+    for (unsigned i = 0; i < l->n && i < n; i++) {
+        struct sock *s = sockets_by_token(e->sockets, tokens[i]);
+        char *longer;
+
+        if (!l->v[i].adopt || !s)
+            continue;
+        longer = xasprintf("%s%s%u=%s", text, *text ? ";" : "", LISTEN_FD_FIRST + i, sock_address(s));
+        free(text);
+        text = longer;
+    }
+    return text;
 }
 
 /* The address in a key; NULL when it is not one of ours. */

@@ -18,9 +18,14 @@ static bool runs_directly(const struct app_spec *s)
     return !s->interpreter || !*s->interpreter || strcmp(s->interpreter, "none") == 0;
 }
 
+const char *launch_program(const struct app_spec *s)
+{
+    return runs_directly(s) ? s->script : s->interpreter;
+}
+
 bool launch_wants_ipc(const struct app_spec *s)
 {
-    const char *word = runs_directly(s) ? s->script : s->interpreter;
+    const char *word = launch_program(s);
 
     if (s->shutdown_with_message || s->wait_ready)
         return true;
@@ -99,6 +104,17 @@ static void add_own_variables(struct launch *l, const struct launch_ctx *ctx, co
     }
 }
 
+/* See shim/. What the app preloads by itself comes after it. */
+static void add_adopt(struct launch *l, const struct launch_ctx *ctx)
+{
+    const char *own = env_get(l->envp, "LD_PRELOAD");
+    _cleanup_free_ char *preload =
+        own && *own ? xasprintf("%s:%s", ctx->adopt_library, own) : xstrdup(ctx->adopt_library);
+
+    env_set(&l->envp, "PM_ADOPT", ctx->adopt);
+    env_set(&l->envp, "LD_PRELOAD", preload);
+}
+
 void launch_init(struct launch *l, const struct launch_ctx *ctx, const struct process *p)
 {
     const struct app_spec *s = p->app->spec;
@@ -115,6 +131,8 @@ void launch_init(struct launch *l, const struct launch_ctx *ctx, const struct pr
         memcpy(l->spec.sockets, ctx->sockets, ctx->nsockets * sizeof(ctx->sockets[0]));
     add_increment(l, p);
     add_own_variables(l, ctx, p);
+    if (ctx->adopt_library)
+        add_adopt(l, ctx);
     l->spec.cwd = s->cwd;
     l->spec.argv = l->argv;
     l->spec.envp = l->envp;
