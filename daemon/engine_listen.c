@@ -20,61 +20,59 @@ struct requests {
     size_t n;
 };
 
-/* A program that adopts a socket shares its O_NONBLOCK with all who have it: so each instance has its own. */
-static bool has_slots(const struct listen_options *l)
+/* A program that adopts a socket sets its O_NONBLOCK, which all who have it share: each instance has its own.
+ */
+static bool has_slots(const struct listen_options *o)
 {
-    return l->slots || l->adopt;
+    return o->slots || o->adopt;
 }
 
-static char *key_of(const struct listen_options *l, unsigned instance)
+/* The caller frees. */
+static char *key_of(const struct listen_options *o, uint32_t instance)
 {
-    const char *kind = l->kind == LISTEN_UDP ? "udp" : l->kind == LISTEN_UNIX ? "unix" : "tcp";
-    _cleanup_free_ char *address = NULL, *slot = NULL;
+    static const char *const words[] = {[LISTEN_TCP] = "tcp", [LISTEN_UDP] = "udp"};
+    _cleanup_free_ char *address =
+        o->kind == LISTEN_UNIX ? xasprintf("unix %s", o->path)
+                               /* Of several that take any free port the name is all that tells them apart. */
+                               : xasprintf("%s %s:%d%s %s", words[o->kind], *o->host ? o->host : "*", o->port,
+                                           o->v6only ? " v6" : "", o->port ? "" : o->name);
 
-    if (l->kind == LISTEN_UNIX)
-        address = xstrdup(l->path);
-    else if (strchr(l->host, ':'))
-        address = xasprintf("[%s]:%d%s", l->host, l->port, l->v6only ? " v6only" : "");
-    else
-        address = xasprintf("%s:%d", *l->host ? l->host : "*", l->port);
-    slot = has_slots(l) ? xasprintf(SLOT "%u ", instance) : xstrdup(SHARED);
-    return xasprintf("%s%s %s", slot, kind, address);
+    return has_slots(o) ? xasprintf(SLOT "%u %s", instance, address) : xasprintf(SHARED "%s", address);
 }
 
-static struct sock_request request_of(const struct process *p, const struct listen_options *l)
+static struct sock_request request_of(const struct process *p, const struct listen_options *o)
 {
     static const enum sock_kind kinds[] = {
         [LISTEN_TCP] = SOCK_TCP, [LISTEN_UDP] = SOCK_UDP, [LISTEN_UNIX] = SOCK_UNIX};
-    const struct app_spec *s = p->app->spec;
 
-    return (struct sock_request){
-        .app = p->app->id,
-        .key = key_of(l, p->instance),
-        .kind = kinds[l->kind],
-        .host = *l->host ? l->host : NULL,
-        .port = l->port,
-        .v6only = l->v6only,
-        .reuse_port = has_slots(l) && l->kind != LISTEN_UNIX,
-        .backlog = (int)l->backlog,
-        .path = l->path,
-        .mode = (uint32_t)l->mode,
-        .owner = l->owner,
-        .group = l->group,
-        .uid = s->uid,
-        .gid = s->gid,
-        .configured = true,
-    };
+    return (struct sock_request){.app = p->app->id,
+                                 .key = key_of(o, p->instance),
+                                 .kind = kinds[o->kind],
+                                 .host = *o->host ? o->host : NULL,
+                                 .port = o->port,
+                                 .v6only = o->v6only,
+                                 .reuse_port = has_slots(o),
+                                 .backlog = (int)o->backlog,
+                                 .path = o->path,
+                                 .mode = (uint32_t)o->mode,
+                                 .owner = o->owner,
+                                 .group = o->group,
+                                 .uid = p->app->spec->uid,
+                                 .gid = p->app->spec->gid,
+                                 .configured = true};
 }
 
+/* What the process is to get, in the order of its descriptors. The texts are the configuration's but for the
+ * keys. */
 static struct requests requests_of(const struct process *p)
 {
-    const struct listen_list *list = &p->app->spec->listen;
-    struct requests r = {.n = list->n};
+    const struct listen_list *l = &p->app->spec->listen;
+    struct requests r = {.n = l->n};
 
     if (r.n)
         r.v = xcalloc(r.n, sizeof(*r.v));
     for (size_t i = 0; i < r.n; i++)
-        r.v[i] = request_of(p, &list->v[i]);
+        r.v[i] = request_of(p, &l->v[i]);
     return r;
 }
 
