@@ -111,15 +111,22 @@ struct adopt_ask *adopt_ask(uv_loop_t *loop, const char *program, const char *pa
     return a;
 }
 
+/* When no thread has begun with it. */
+static void drop_work(struct adopt_ask *a)
+{
+    if (a->working)
+        uv_cancel((uv_req_t *)&a->work);
+}
+
 void adopt_ask_cancel(struct adopt_ask *a)
 {
-    uv_cancel((uv_req_t *)&a->work); /* when it has not begun */
+    drop_work(a);
     uv_timer_start(&a->canceled, on_canceled, 0, 0);
 }
 
 void adopt_ask_forget(struct adopt_ask *a)
 {
-    uv_cancel((uv_req_t *)&a->work);
+    drop_work(a);
     a->cb = NULL;
     uv_close((uv_handle_t *)&a->canceled, on_closed);
 }
