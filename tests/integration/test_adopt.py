@@ -133,6 +133,33 @@ class Adopt(PmTest):
         wait_until(lambda: self.home.pid("web") not in (0, None, pid), what="the next run")
         self.assertEqual(int(get(port)), self.home.pid("web"))
 
+    def test_update_refuses_nobody(self):
+        port = free_port()
+        self.home.start_apps([self.app(port)])
+        pid = int(get(port))
+        asker = Asker(port)
+        try:
+            self.home.engine_may_die = True
+            self.home.ok("update")
+            self.home.ok("restart", "web")
+            now = self.home.pid("web")
+            wait_until(lambda: b"%d" % now in asker.answers, what="an answer of the new run")
+        finally:
+            asker.end()
+        self.assertNotEqual(now, pid)
+        self.assertEqual(asker.refused, [])
+
+    def test_a_stop_gives_the_port_back(self):
+        port = free_port()
+        self.home.start_apps([self.app(port)])
+        self.home.ok("stop", "web")
+        def refused():
+            with socket.socket() as s:
+                return s.connect_ex(("127.0.0.1", port)) != 0
+        wait_until(refused, what="the port is closed")
+        self.home.ok("start", "web")
+        self.assertEqual(int(get(port)), self.home.pid("web"))
+
     def test_own_preload_is_kept(self):
         port = free_port()
         self.home.start_apps([self.app(port, env={"LD_PRELOAD": "/no/such/library.so"})])
@@ -166,6 +193,12 @@ class Refused(PmTest):
         if not shutil.which("cc") or os.system("cc %s -o %s %s 2>/dev/null" % (" ".join(flags), path, source)):
             self.skipTest("no compiler that can build " + name)
         return path
+
+    def test_library_missing(self):
+        bin_dir = os.path.join(self.home.tmp, "bin")
+        shutil.copytree(self.home.bin_dir, bin_dir)
+        self.home.bin_dir = bin_dir
+        self.refused("the library for adopt is missing", script="/bin/sleep", args=["60"], interpreter="none")
 
     def test_static(self):
         path = self.build("static", "-static")
