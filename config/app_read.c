@@ -8,6 +8,7 @@
 #include "common/fs.h"
 #include "common/mem.h"
 #include "config/env.h"
+#include "config/listen_template.h"
 #include "config/option_read.h"
 #include "config/path.h"
 #include "config/resolve.h"
@@ -137,6 +138,35 @@ static void build_env(struct reader *r)
         env_apply_tree(&r->spec->env, r->env_chosen, r->diag);
 }
 
+/* {fd} and {listen.NAME} in the values of a map, the items of a list, or the text itself. */
+static void check_templates(struct reader *r, const struct tree_node *value)
+{
+    struct err e;
+
+    if (!value)
+        return;
+    if (!tree_is_scalar(value)) {
+        for (const struct tree_node *item = value->first; item; item = item->next)
+            check_templates(r, item);
+    } else if (listen_check_text(&r->spec->listen, value->text, &e) < 0) {
+        diag_error(r->diag, value->line, value->col, "%s", e.msg);
+    }
+}
+
+/* Once more over the whole app, for what is not from this file: inherited variables, those of env_file. */
+static void check_all_templates(struct reader *r)
+{
+    unsigned before = r->diag->n_errors;
+    struct err e;
+
+    check_templates(r, given(r, "script")); /* a command line's words are arguments of a shell */
+    check_templates(r, given(r, "args"));
+    check_templates(r, given(r, "env"));
+    check_templates(r, r->env_chosen);
+    if (r->diag->n_errors == before && listen_check_app(r->spec, &e) < 0)
+        diag_error(r->diag, r->map->line, r->map->col, "%s", e.msg);
+}
+
 /* A problem is reported where the option it is about stands, or at the app when it has only a default. */
 static void report_problem(void *arg, const char *key, const char *msg)
 {
@@ -178,6 +208,7 @@ static void complete(struct reader *r)
         resolve.instances_given = true;
     cwd_ok = resolve_cwd(&resolve, r->source->folder, ctx->environ);
     build_env(r);
+    check_all_templates(r);
     if (!script) {
         if (name && tree_is_scalar(name))
             diag_error(r->diag, r->map->line, r->map->col, "the app %s has no \"script\"",

@@ -9,6 +9,7 @@
 #include "common/mem.h"
 #include "config/checks.h"
 #include "config/env.h"
+#include "config/listen_template.h"
 #include "config/option_fields.h"
 #include "config/options.h"
 #include "config/text_json.h"
@@ -342,7 +343,8 @@ static int fields_from_json(struct app_spec *s, const json_t *j, struct err *e)
      * itself. */
     if (!s->interpreter)
         s->interpreter = xstrdup("none");
-    return app_spec_validate(s, e);
+    r = app_spec_validate(s, e);
+    return r < 0 ? r : listen_check_app(s, e);
 }
 
 struct app_spec *app_spec_from_json(const json_t *j, struct err *e)

@@ -9,6 +9,7 @@
 #include "common/mem.h"
 #include "config/checks.h"
 #include "config/env.h"
+#include "config/listen_template.h"
 #include "config/options.h"
 #include "config/resolve.h"
 
@@ -63,5 +64,7 @@ int config_resolve_word(const struct config_ctx *ctx, const char *word, struct a
         return -EINVAL;
     ok = resolve_app(&r);
     free(r.plain_name);
-    return ok ? 0 : -EINVAL;
+    if (!ok)
+        return -EINVAL;
+    return listen_check_app(spec, e);
 }

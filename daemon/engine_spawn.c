@@ -8,6 +8,7 @@
 #include "common/err.h"
 #include "common/mem.h"
 #include "daemon/adopt_ask.h"
+#include "daemon/app_cache.h"
 #include "daemon/channel.h"
 #include "daemon/engine.h"
 #include "daemon/engine_listen.h"
@@ -29,8 +30,9 @@ struct spawn_wait {
     struct runtime *runtime; /* NULL: the process went, or this engine ends */
     struct user_wait *user;
     struct adopt_ask *adopt;
-    struct sock_all *sockets;
-    char *library; /* to be preloaded, for `adopt` */
+    struct sock_all *sockets; /* once the user is known */
+    char *library;            /* to be preloaded, for `adopt` */
+    uint64_t config;          /* which one these are of (app_cache_version) */
     uint64_t run;
     bool has_ids;
     struct user_ids ids;
@@ -195,6 +197,38 @@ static void end_wait(struct spawn_wait *w, const struct spawn_means *means, int 
     wait_free(w);
 }
 
+static void on_sockets(void *arg, const uint64_t *tokens, size_t n, int error, const char *words);
+static void on_program(void *arg, const char *library, const struct err *e);
+
+/* False when the process needs none: then nothing is waited for. */
+static bool wait_for_sockets(struct spawn_wait *w)
+{
+    struct process *p = w->runtime->process;
+    struct engine *e = w->runtime->engine;
+    const struct app_spec *s = p->app->spec;
+
+    w->config = app_cache_version(p->app);
+    free(w->library);
+    w->library = NULL;
+    if (engine_listen_adopts(p))
+        w->adopt = adopt_ask(&e->loop, launch_program(s), env_get(s->env, "PATH"), s->cwd, on_program, w);
+    else
+        w->sockets = engine_listen(e, p, on_sockets, w);
+    return w->adopt || w->sockets;
+}
+
+/* Changed meanwhile, the configuration may name others: then it begins anew. */
+static bool begun_anew(struct spawn_wait *w)
+{
+    const struct spawn_means none = {.ids = w->has_ids ? &w->ids : NULL};
+
+    if (w->config == app_cache_version(w->runtime->process->app))
+        return false;
+    if (!wait_for_sockets(w))
+        end_wait(w, &none, 0, NULL);
+    return true;
+}
+
 static void on_sockets(void *arg, const uint64_t *tokens, size_t n, int error, const char *words)
 {
     struct spawn_wait *w = arg;
@@ -205,6 +239,8 @@ static void on_sockets(void *arg, const uint64_t *tokens, size_t n, int error, c
         tokens || !w->runtime ? NULL : engine_listen_words(w->runtime->process, error, words);
 
     w->sockets = NULL;
+    if (tokens && w->runtime && begun_anew(w))
+        return;
     end_wait(w, tokens ? &means : NULL, error, told);
 }
 
@@ -217,24 +253,10 @@ static void on_program(void *arg, const char *library, const struct err *e)
         end_wait(w, NULL, e->code, e->msg);
         return;
     }
+    if (begun_anew(w))
+        return;
     w->library = xstrdup(library);
     w->sockets = engine_listen(w->runtime->engine, w->runtime->process, on_sockets, w);
-    if (!w->sockets)
-        end_wait(w, NULL, -ECANCELED, "the app's `listen` changed while it was started");
-}
-
-/* False when the process needs none: then nothing is waited for. */
-static bool wait_for_sockets(struct spawn_wait *w)
-{
-    struct process *p = w->runtime->process;
-    struct engine *e = w->runtime->engine;
-    const struct app_spec *s = p->app->spec;
-
-    if (engine_listen_adopts(p))
-        w->adopt = adopt_ask(&e->loop, launch_program(s), env_get(s->env, "PATH"), s->cwd, on_program, w);
-    else
-        w->sockets = engine_listen(e, p, on_sockets, w);
-    return w->adopt || w->sockets;
 }
 
 static void on_user(void *arg, const struct user_ids *ids, const struct err *e)

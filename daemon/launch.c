@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/mem.h"
+#include "config/listen_template.h"
 #include "daemon/users.h"
 
 static const char *base_name(const char *path)
@@ -34,6 +35,15 @@ bool launch_wants_ipc(const struct app_spec *s)
            (word[4] == '\0' || word[4] == '@' || (word[4] >= '0' && word[4] <= '9'));
 }
 
+/* A text with the descriptors of the app's sockets in it. What cannot be told was refused when the app was
+ * read; should it come in another way, it stays as it is. */
+static char *expanded(const struct app_spec *s, const char *text)
+{
+    char *with = listen_expand(&s->listen, text, NULL);
+
+    return with ? with : xstrdup(text);
+}
+
 static void build_argv(struct launch *l, const struct app_spec *s)
 {
     if (!runs_directly(s)) {
@@ -43,7 +53,7 @@ static void build_argv(struct launch *l, const struct app_spec *s)
     }
     strv_push(&l->argv, xstrdup(s->script));
     for (char **a = s->args; a && *a; a++)
-        strv_push(&l->argv, xstrdup(*a));
+        strv_push(&l->argv, expanded(s, *a));
     /* An interpreter's name is looked for by the child: anew for each run, so that an upgrade is picked up,
      * as the app's user, and where a dead network folder on the PATH holds nobody else. */
     l->spec.path = l->argv[0];
@@ -78,6 +88,32 @@ static void add_increment(struct launch *l, const struct process *p)
     env_set(&l->envp, name, text);
 }
 
+/* The convention of sd_listen_fds(3): from descriptor 3 on, for this very process, with names. */
+static void add_sockets(struct launch *l, const struct app_spec *s)
+{
+    _cleanup_free_ char *names = NULL;
+    char text[16];
+
+    if (!s->listen.n)
+        return;
+    for (char **var = l->envp; var && *var; var++) {
+        char *with = expanded(s, *var);
+
+        free(*var);
+        *var = with;
+    }
+    for (unsigned i = 0; i < s->listen.n; i++) {
+        char *longer = xasprintf("%s%s%s", names ? names : "", i ? ":" : "", s->listen.v[i].name);
+
+        free(names);
+        names = longer;
+    }
+    snprintf(text, sizeof(text), "%u", s->listen.n);
+    env_set(&l->envp, "LISTEN_FDS", text);
+    env_set(&l->envp, "LISTEN_PID", "0000000000"); /* the keeper writes the pid into it */
+    env_set(&l->envp, "LISTEN_FDNAMES", names);
+}
+
 /* The handful of variables that every child gets; nothing else of the manager leaks into apps. */
 static void add_own_variables(struct launch *l, const struct launch_ctx *ctx, const struct process *p)
 {
@@ -94,7 +130,7 @@ static void add_own_variables(struct launch *l, const struct launch_ctx *ctx, co
     snprintf(text, sizeof(text), "%.8s.%llu", ctx->home_id, (unsigned long long)p->run);
     env_set(&l->envp, "PM_RUN_ID", text);
     if (l->ipc) {
-        snprintf(text, sizeof(text), "%u", 3 + ctx->nsockets); /* the channel comes after them */
+        snprintf(text, sizeof(text), "%u", LISTEN_FD_FIRST + s->listen.n); /* the channel comes after them */
         env_set(&l->envp, "NODE_CHANNEL_FD", text);
         env_set(&l->envp, "NODE_CHANNEL_SERIALIZATION_MODE", "json");
     }
@@ -129,6 +165,7 @@ void launch_init(struct launch *l, const struct launch_ctx *ctx, const struct pr
     l->spec.nsockets = ctx->nsockets;
     if (ctx->nsockets)
         memcpy(l->spec.sockets, ctx->sockets, ctx->nsockets * sizeof(ctx->sockets[0]));
+    add_sockets(l, s);
     add_increment(l, p);
     add_own_variables(l, ctx, p);
     if (ctx->adopt_library)

@@ -97,6 +97,11 @@ static void reply_env(struct engine *e, struct rpc_request *r, const struct proc
     launch_init(&l, &lc, p);
     if (p->run == 0)
         env_unset(l.envp, "PM_RUN_ID");
+    if (env_get(l.envp, "LISTEN_PID")) { /* the keeper has put it in */
+        _cleanup_free_ char *pid = xasprintf("%010d", (int)p->pid);
+
+        env_set(&l.envp, "LISTEN_PID", pid);
+    }
     rpc_reply(r, json_pack("{s:I,s:s,s:o}", "id", (json_int_t)p->id, "name", p->app->spec->name, "env",
                            env_to_json(l.envp)));
     launch_deinit(&l);

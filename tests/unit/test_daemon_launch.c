@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/mem.h"
+#include "config/options.h"
 #include "daemon/launch.h"
 #include "daemon/users.h"
 
@@ -132,6 +133,46 @@ static void a_library_for_adopted_sockets(void **state)
     assert_string_equal(env_get(launch.spec.envp, "LD_PRELOAD"), "/usr/lib/pm/libpm-adopt.so:libx.so");
 }
 
+static void listens_on(const char *addresses)
+{
+    assert_int_equal(option_set_text(option_find("listen"), spec, addresses, NULL), 0);
+}
+
+static void sockets_are_told(void **state)
+{
+    (void)state;
+    set(&spec->interpreter, "none");
+    env_set(&spec->env, "BIND", "fd://{fd}");
+    env_set(&spec->env, "KEEP", "${fd} {{fd}");
+    strv_push(&spec->args, xstrdup("--fd={listen.3000}"));
+    go();
+    expect_argv("/srv/run", "/srv/run --fd={listen.3000}"); /* not without `listen` */
+    assert_null(env_get(launch.spec.envp, "LISTEN_FDS"));
+    listens_on("3000");
+    go();
+    expect_argv("/srv/run", "/srv/run --fd=3");
+    assert_string_equal(env_get(launch.spec.envp, "LISTEN_FDS"), "1");
+    assert_string_equal(env_get(launch.spec.envp, "LISTEN_PID"), "0000000000");
+    assert_string_equal(env_get(launch.spec.envp, "LISTEN_FDNAMES"), "3000");
+    assert_string_equal(env_get(launch.spec.envp, "BIND"), "fd://3");
+    assert_string_equal(env_get(launch.spec.envp, "KEEP"), "${fd} {fd}");
+    assert_string_equal(env_get(spec->env, "BIND"), "fd://{fd}");
+}
+
+static void several_sockets_and_a_channel(void **state)
+{
+    (void)state;
+    set(&spec->interpreter, "node");
+    listens_on("unix:/run/a.sock\n3000\n[::1]:80");
+    strv_push(&spec->args, xstrdup("{listen.80}{listen.listen0}"));
+    strv_push(&spec->args, xstrdup("{fd}")); /* refused by the configuration; here it stays */
+    go();
+    expect_argv("node", "node /srv/run 53 {fd}");
+    assert_string_equal(env_get(launch.spec.envp, "LISTEN_FDS"), "3");
+    assert_string_equal(env_get(launch.spec.envp, "LISTEN_FDNAMES"), "listen0:3000:80");
+    assert_string_equal(env_get(launch.spec.envp, "NODE_CHANNEL_FD"), "6");
+}
+
 static void who_speaks_nodes_ipc(void **state)
 {
     static const struct {
@@ -182,6 +223,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_interpreter_is_left_to_be_found, setup, teardown),
         cmocka_unit_test_setup_teardown(the_few_variables_of_ours, setup, teardown),
         cmocka_unit_test_setup_teardown(a_library_for_adopted_sockets, setup, teardown),
+        cmocka_unit_test_setup_teardown(sockets_are_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(several_sockets_and_a_channel, setup, teardown),
         cmocka_unit_test_setup_teardown(who_speaks_nodes_ipc, setup, teardown),
         cmocka_unit_test_setup_teardown(another_user, setup, teardown),
     };
