@@ -42,6 +42,7 @@ int control_selectors(struct cli *c, const struct args *a, size_t first, json_t 
     struct caller k;
     int code = caller_init(&k, c, a);
 
+    k.ctx.names_only = true; /* a script that is gone must not keep its app from being stopped */
     for (size_t i = first; code == EXIT_DONE && i < a->n_words; i++) {
         json_t *word = NULL;
 

@@ -277,6 +277,23 @@ const struct command commands[] = {
         .run = cmd_why,
     },
     {
+        .name = "events",
+        .summary = "what happens to processes, and messages from apps",
+        .usage = "[all|name|id|namespace|/regex/]...",
+        .help =
+            "Starts, exits, restarts, stops and the like, each with its reason and who asked for it; also\n"
+            "those of the last 10,000 that are asked for (--lines, --since). Messages that apps send on\n"
+            "their Node channel are shown as they come. Follows until Ctrl-C, also across a restart of\n"
+            "the daemon's engine.",
+        .examples = {{"pm events", ""},
+                     {"pm events api --since 1h --nostream", "the last hour of an app"},
+                     {"pm events --json --lines 0 | jq -r .event", "for programs"}},
+        .flags = events_flags,
+        .max_words = ANY,
+        .daemon = DAEMON_RUNNING,
+        .run = cmd_events,
+    },
+    {
         .name = "logs",
         .topic = "Logs and input",
         .aliases = {"log"},
@@ -322,6 +339,22 @@ const struct command commands[] = {
         .max_words = 2,
         .daemon = DAEMON_RUNNING,
         .run = cmd_attach,
+    },
+    {
+        .name = "trigger",
+        .summary = "run an action that an app has announced",
+        .usage = "<all|name|id|namespace|/regex/> <action> [arg]",
+        .help =
+            "Apps announce actions on their Node channel, with @pm2/io, tx2 or messages of their own; pm\n"
+            "describe shows them. Prints [name:id:namespace]=<reply> for each process that has the\n"
+            "action. Exits with 1 when none has it, or one does not reply in time.",
+        .examples = {{"pm trigger api cache:clear", ""},
+                     {"pm trigger api log-level debug", "with an argument"}},
+        .flags = trigger_flags,
+        .min_words = 2,
+        .max_words = 3,
+        .daemon = DAEMON_RUNNING,
+        .run = cmd_trigger,
     },
     {
         .name = "flush",

@@ -281,6 +281,7 @@ const char *kw_step_word(int step)
         [KW_STEP_UID] = "change the user",
         [KW_STEP_EXEC] = "execute the program",
         [KW_STEP_SEARCH] = "find the program on the PATH",
+        [KW_STEP_SOCKET] = "find the listening socket",
     };
 
     return step >= 0 && step < KW_STEP_COUNT ? words[step] : "start";

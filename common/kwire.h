@@ -10,10 +10,14 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define KW_VERSION    2 /* 2: KW_UPGRADE, KW_READY */
+#define KW_VERSION    3 /* 2: KW_UPGRADE, KW_READY; 3: KW_SOCKET, KW_KEPT, spawns with sockets */
 #define KW_FDS_MAX    8
 #define KW_NOTE_MAX   192
 #define KW_PACKET_MAX 1024
+
+/* Listening sockets have tokens too, which runs never reach. */
+#define SOCKET_TOKEN_BIT (1ull << 62)
+#define KW_SOCKETS_MAX   4096u /* that a keeper holds */
 
 enum kw_type {
     /* engine -> keeper */
@@ -30,6 +34,8 @@ enum kw_type {
     KW_STOPPING,  /* the engine stops everything: should it die now, do not start another forever */
     KW_UPGRADE,   /* become the installed program; answered by KW_UPGRADED on the same link */
     KW_READY,     /* this engine has its state together and serves: its image is a good one */
+    KW_SOCKET, /* token (with SOCKET_TOKEN_BIT); fds: KW_FD_SOCKET, KW_FD_META. Keep it, over engines, until
+                  KW_DROP names both kinds; spawns name it by its token */
     /* keeper -> engine */
     KW_CHILD = 64, /* a record: token, proc, pid, start_ticks, start_us, flags, step, error, note, exit
                       fields, fds */
@@ -43,6 +49,8 @@ enum kw_type {
     KW_SIGNAL,       /* arg = SIGTERM: stop everything and say KW_BYE; SIGUSR2: reopen the logs */
     KW_UPGRADED, /* error 0, arg = KW_VERSION: the keeper is the installed program now; else it is as before,
                     and note is the reason as text */
+    KW_KEPT,     /* in a snapshot, before the runs: a socket, as KW_SOCKET brought it. Its own type, as an
+                    engine that does not know sockets must not take it for a run */
 };
 
 /* What a descriptor is, for KW_HOLD and in records. A run holds at most one of each kind. */
@@ -61,11 +69,15 @@ enum kw_fd {
     KW_FD_LOCK,   /* token 0: the lock's open file description */
     KW_FD_BIRTH,  /* write end of a pipe that the child has until its exec; its end of file tells the engine,
                      whose keeper died with the spawn unanswered, that no child is between fork and exec */
+    KW_FD_SOCKET, /* of a socket token: bound, and listening where its kind can. The keeper never accepts */
+    KW_FD_META,   /* of a socket token: sealed memfd, what the engine knows of it */
+    KW_FD_TALK,   /* memfd: the actions that an app announced on its channel, one message a line */
     KW_FD_COUNT
 };
 
 /* KW_SPAWN flags */
-#define KW_WANT_IPC 0x1u /* a socketpair; the child's end becomes descriptor 3 */
+#define KW_WANT_IPC                                                                                          \
+    0x1u /* a socketpair; the child's end becomes descriptor 3, or the one after its sockets */
 
 /* KW_CHILD and KW_EXITED flags */
 #define KW_FOREIGN    0x1u /* not this keeper's own child (its keeper died): it cannot be waited for here */
@@ -88,6 +100,7 @@ enum kw_step {
     KW_STEP_UID,
     KW_STEP_EXEC,
     KW_STEP_SEARCH, /* the program is not on the PATH */
+    KW_STEP_SOCKET, /* a socket for the child is not there */
     KW_STEP_COUNT
 };
 

@@ -15,7 +15,7 @@
 #include "common/mem.h"
 
 #define MAGIC   0x53534d50u /* "PMSS" */
-#define VERSION 1u
+#define VERSION 2u /* 2: sockets. Without any, version 1 is written, which an older keeper reads as well */
 #define SEALS   (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
 static void put32(struct buf *b, uint32_t v)
@@ -46,7 +46,7 @@ static int measure(char *const *strings, size_t *size)
 static int check_size(const struct spawn_spec *s)
 {
     char *const fixed[] = {(char *)s->path, (char *)s->cwd, NULL};
-    size_t size = 256 + sizeof(s->groups) + s->blob_len;
+    size_t size = 256 + sizeof(s->groups) + 8ul * s->nsockets + s->blob_len;
 
     if (s->blob_len >= SPAWN_SPEC_MAX - 512 || size > SPAWN_SPEC_MAX)
         return -E2BIG;
@@ -64,7 +64,7 @@ static void write_strings(struct buf *b, char *const *strings)
 static void write_spec(const struct spawn_spec *s, struct buf *b)
 {
     put32(b, MAGIC);
-    put32(b, VERSION);
+    put32(b, s->nsockets ? VERSION : 1);
     put32(b, s->flags);
     put32(b, s->uid);
     put32(b, s->gid);
@@ -76,6 +76,10 @@ static void write_spec(const struct spawn_spec *s, struct buf *b)
     put32(b, s->ngroups);
     for (uint32_t i = 0; i < s->ngroups; i++)
         put32(b, s->groups[i]);
+    if (s->nsockets)
+        put32(b, s->nsockets);
+    for (uint32_t i = 0; i < s->nsockets; i++)
+        put64(b, s->sockets[i]);
     put32(b, (uint32_t)strv_len(s->argv));
     put32(b, (uint32_t)strv_len(s->envp));
     put32(b, s->blob ? (uint32_t)s->blob_len : UINT32_MAX);
@@ -100,10 +104,12 @@ int spawn_spec_seal(const struct spawn_spec *s, struct err *e)
     struct buf b = {0};
     int fd, rc;
 
-    if (!s->path || !is_program(s->path) || !s->argv || !s->argv[0] || s->ngroups > SPAWN_GROUPS_MAX)
+    if (!s->path || !is_program(s->path) || !s->argv || !s->argv[0] || s->ngroups > SPAWN_GROUPS_MAX ||
+        s->nsockets > SPAWN_SOCKETS_MAX)
         return err_set(e, -EINVAL,
-                       "a start request needs an absolute path or a name, arguments and at most %d groups",
-                       SPAWN_GROUPS_MAX);
+                       "a start request needs an absolute path or a name, arguments, at most %d groups and "
+                       "at most %d sockets",
+                       SPAWN_GROUPS_MAX, SPAWN_SOCKETS_MAX);
     if (check_size(s) < 0)
         return err_set(e, -E2BIG, "arguments and environment are larger than %u bytes", SPAWN_SPEC_MAX);
     fd = memfd_create("pm-spawn", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -188,11 +194,22 @@ static int read_texts(struct reader *r, struct spawn_spec *s)
     return 0;
 }
 
+static int read_sockets(struct reader *r, struct spawn_spec *s)
+{
+    s->nsockets = get32(r);
+    if (r->bad || s->nsockets > SPAWN_SOCKETS_MAX)
+        return -EBADMSG;
+    for (uint32_t i = 0; i < s->nsockets; i++)
+        s->sockets[i] = get64(r);
+    return 0;
+}
+
 static int read_spec(struct spawn_spec *s)
 {
     struct reader r = {s->map, s->map_len, 0};
+    uint32_t magic = get32(&r), version = get32(&r);
 
-    if (get32(&r) != MAGIC || get32(&r) != VERSION)
+    if (magic != MAGIC || version < 1 || version > VERSION)
         return -EBADMSG;
     s->flags = get32(&r);
     s->uid = get32(&r);
@@ -207,6 +224,8 @@ static int read_spec(struct spawn_spec *s)
         return -EBADMSG;
     for (uint32_t i = 0; i < s->ngroups; i++)
         s->groups[i] = get32(&r);
+    if (version >= 2 && read_sockets(&r, s) < 0)
+        return -EBADMSG;
     return read_texts(&r, s);
 }
 

@@ -12,8 +12,9 @@
 
 struct err;
 
-#define SPAWN_SPEC_MAX   (4u * 1024 * 1024) /* bytes of one request */
-#define SPAWN_GROUPS_MAX 64
+#define SPAWN_SPEC_MAX    (4u * 1024 * 1024) /* bytes of one request */
+#define SPAWN_GROUPS_MAX  64
+#define SPAWN_SOCKETS_MAX 256
 
 /* Between its fork and its exec a child is named this (/proc/PID/comm) and the first 8 digits of the home's
  * id, as PM_RUN_ID in its environment begins; that is not to be read in /proc before the exec. */
@@ -40,6 +41,9 @@ struct spawn_spec {
     char **envp;      /* NULL-terminated; an entry "LISTEN_PID=0000000000" gets the child's pid written in */
     const char *blob; /* the engine's own text (the app as JSON), ignored by the keeper; may be NULL */
     size_t blob_len;
+    uint32_t nsockets;
+    uint64_t sockets[SPAWN_SOCKETS_MAX]; /* tokens: become descriptors 3, 4... of the child; the Node channel
+                                            comes after them */
 
     void *map; /* set by spawn_spec_map: what the pointers point into */
     size_t map_len;

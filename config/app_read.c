@@ -128,7 +128,7 @@ static void build_env(struct reader *r)
     strv_free(r->spec->env);
     r->spec->env = env_inherit(r->source->ctx->environ);
     env_filter(r->spec->env, r->spec->filter_env);
-    if (file && tree_is_scalar(file))
+    if (file && tree_is_scalar(file) && !r->source->ctx->names_only)
         read_env_file(r, file);
     if (env && env->kind == TREE_MAP)
         env_apply_tree(&r->spec->env, env, r->diag);
@@ -196,6 +196,7 @@ static void complete(struct reader *r)
         .instances_given = given(r, "instances") != NULL,
         .mode_given = given(r, "exec_mode") != NULL,
         .log_file_default = log && log->kind == TREE_BOOL && is_on(log),
+        .names_only = r->source->ctx->names_only,
         .problem = report_problem,
         .arg = r,
     };

@@ -24,6 +24,8 @@ struct config_ctx {
      */
     bool (*overlay)(void *arg, struct app_spec *spec);
     void *overlay_arg;
+    bool
+        names_only; /* the apps are only to be named, as for a stop: nothing that they need has to be there */
 };
 
 struct app_list {

@@ -46,7 +46,7 @@ bool resolve_cwd(struct resolve *r, const char *base, char *const *env)
     _cleanup_free_ char *expanded = path_expand_home(env, s->cwd ? s->cwd : base);
 
     replace(&s->cwd, fs_absolute(base, expanded));
-    if (path_is_folder(s->cwd))
+    if (r->names_only || path_is_folder(s->cwd))
         return true;
     problem(r, "cwd",
             access(s->cwd, F_OK) == 0 ? "cwd: \"%.400s\" is not a folder" : "cwd: no folder \"%.400s\"",
@@ -115,6 +115,8 @@ static enum found find_script(struct resolve *r)
         replace(&s->script, program);
         return FOUND_ON_PATH;
     }
+    if (r->names_only)
+        return FOUND_NOTHING; /* nobody runs it */
     if (path_is_folder(file))
         problem(r, "script", "\"%.400s\" is a folder; name a script in it", file);
     else if (blank)
@@ -355,11 +357,15 @@ bool resolve_app(struct resolve *r)
     enum found found = find_script(r);
     struct err e;
 
-    if (found == FOUND_FILE || found == FOUND_ON_PATH)
+    if (!r->names_only && (found == FOUND_FILE || found == FOUND_ON_PATH))
         resolve_interpreter(r, found == FOUND_ON_PATH);
     if (!s->name)
         s->name = default_name(r->word, found);
     decorate_name(r);
+    if (r->names_only) {
+        take_back(r, lent);
+        return true;
+    }
     resolve_mode(r);
     resolve_logs(r);
     resolve_listen(r);

@@ -16,6 +16,7 @@ struct resolve {
     char *plain_name;                 /* set by resolve_app: the name without these; the caller frees */
     bool instances_given, mode_given; /* by the user, be it as the default */
     bool log_file_default;            /* log_file: true */
+    bool names_only;                  /* of config_ctx */
 
     /* Called for each problem: `key` is the canonical name of the option that it is about. */
     void (*problem)(void *arg, const char *key, const char *msg);

@@ -14,6 +14,7 @@
 #include "common/fs.h"
 #include "common/plog.h"
 #include "daemon/engine.h"
+#include "daemon/engine_listen.h"
 
 /* Opens the pipe with this inode through whatever descriptor of the process refers to it. -1 when none does.
  */
@@ -81,6 +82,7 @@ bool engine_adopt(struct engine *e, struct process *p, const struct run_pipes *p
             kw_add_fd(&m, (enum kw_fd)kind, hold->fds[kind]);
     m.note_len = (uint16_t)process_note_write(p, m.note, sizeof(m.note));
     engine_send(e, &m);
+    engine_listen_take_back(e, p, pidfd);
     engine_attach_process_logs(e, p);
     log_info("took back %s (id %u, pid %d), which outlived the last daemon", p->app->spec->name, p->id,
              (int)p->pid);

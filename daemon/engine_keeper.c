@@ -15,6 +15,7 @@
 #include "daemon/engine.h"
 #include "daemon/foreign.h"
 #include "daemon/methods.h"
+#include "daemon/sockets.h"
 
 int engine_send(struct engine *e, const struct kw_msg *m)
 {
@@ -66,11 +67,12 @@ static void forget_if_over(struct engine *e, struct hold *hold)
 
 void engine_ack(struct engine *e, uint64_t run)
 {
-    static const enum kw_fd kinds[] = {KW_FD_PIDFD, KW_FD_STDIN, KW_FD_IPC, KW_FD_NOTIFY};
+    static const enum kw_fd kinds[] = {KW_FD_PIDFD, KW_FD_STDIN, KW_FD_IPC, KW_FD_NOTIFY, KW_FD_TALK};
     struct kw_msg m = {.type = KW_ACK, .token = run}, drop = {.type = KW_DROP, .token = run};
     struct hold *hold = holds_get(&e->holds, run);
 
     kw_add_fd(&drop, KW_FD_NOTIFY, -1);
+    kw_add_fd(&drop, KW_FD_TALK, -1);
     engine_send(e, &drop);
     engine_send(e, &m);
     if (!hold)
@@ -201,6 +203,11 @@ void engine_keeper_welcome(struct engine *e, const struct kw_msg *m)
     e->keeper_tries = 0;
     free(e->keeper_trouble);
     e->keeper_trouble = m->note_len ? xasprintf("%.*s", m->note_len, (const char *)m->note) : NULL;
+    if (m->arg < KEEPER_HOLDS_SOCKETS)
+        log_warn(
+            "the keeper (pid %d) is of an older version and holds no listening sockets; pm update brings "
+            "the new one",
+            m->pid);
     if (e->server)
         server_set_keeper_pid(e->server, m->pid);
 }
@@ -226,6 +233,8 @@ static void on_message(void *arg, struct kw_msg *m)
     case KW_REFUSED:
         log_warn("run %llu: cannot %s: %s", (unsigned long long)m->token, kw_step_word(m->step),
                  strerror(m->error));
+        if (m->step == KW_STEP_SOCKET)
+            sockets_hand_over(e->sockets); /* it may have had no room for them: the next try needs them */
         supervisor_on_refused(e->sup, m->token, m->step, m->error);
         break;
     case KW_SIGNAL:
@@ -317,6 +326,8 @@ static void attach_keeper(struct engine *e, int fd)
         return;
     }
     hand_over_own(e);
+    e->keeper_version = 0; /* it has not said yet */
+    sockets_hand_over(e->sockets);
     HOLDS_FOREACH (hold, &e->holds) {
         /* Without a pid the old keeper never answered: see engine_unanswered.c. */
         if (hold->run == 0 || hold->pid <= 0)

@@ -13,13 +13,17 @@
 #include "common/mem.h"
 #include "common/plog.h"
 #include "daemon/engine.h"
+#include "daemon/engine_listen.h"
 #include "daemon/saved.h"
+#include "daemon/sockets.h"
+#include "daemon/unstored.h"
 
 #define RESTORE_LATER_MAX 65536
 
 struct record {
     struct kw_msg m; /* without descriptors: they are in the holds */
     json_t *blob;
+    bool latest; /* the keeper has no later one of this process id */
 };
 
 /* A process that had a child at the last commit. */
@@ -105,6 +109,8 @@ static void snapshot_done(struct engine *e)
 
         r->records[i].blob = engine_read_blob(hold->fds[KW_FD_SPEC]);
         engine_attach_logs(e, r->records[i].m.token, r->records[i].blob);
+        if (!hold->exited)
+            engine_listen_resume(e, hold->run, hold->fds[KW_FD_SPEC]);
     }
 }
 
@@ -118,6 +124,9 @@ void restore_message(struct engine *e, struct kw_msg *m)
     case KW_CHILD:
         take_record(e, m);
         break;
+    case KW_KEPT:
+        sockets_restore(e->sockets, m);
+        break;
     case KW_EXEC:
     case KW_EXITED:
     case KW_REFUSED:
@@ -129,6 +138,7 @@ void restore_message(struct engine *e, struct kw_msg *m)
         break;
     case KW_SNAPSHOT_END:
         store_run_seen(e->store, m->token);
+        e->engines = m->arg;
         r->had_other_keeper |= m->arg <= 1 || !r->n_records; /* or it may have been so, and all has ended */
         snapshot_done(e);
         finish_if_complete(e);
@@ -286,31 +296,61 @@ static struct process *known_process(struct engine *e, const struct record *rec)
     return NULL;
 }
 
-/* A run that state.db does not know: with a damaged database it is taken in, else its start was never
- * confirmed to anybody (or its deletion was), and it is ended. */
-static struct process *process_of_record(struct engine *e, struct record *rec)
+static struct process *add_unstored(struct engine *e, const struct record *rec)
 {
-    struct process *p = known_process(e, rec);
     uint64_t app_id = (uint64_t)json_integer_value(json_object_get(rec->blob, "app"));
-    struct app_spec *s;
-    struct app *a;
+    struct app *a = app_by_id(e, app_id);
 
-    if (p || !rec->blob || is_over(e, &rec->m))
-        return p;
-    a = app_by_id(e, app_id);
     if (!a) {
-        s = app_spec_from_json(json_object_get(rec->blob, "spec"), NULL);
+        struct app_spec *s = app_spec_from_json(json_object_get(rec->blob, "spec"), NULL);
+
         if (!s)
             return NULL;
         a = supervisor_add_app(e->sup, app_id, s);
         engine_save_app(e, a);
     }
-    p = engine_add_process(e, a, (uint32_t)json_integer_value(json_object_get(rec->blob, "instance")),
-                           rec->m.proc);
-    p->delete_when_down = !e->restore->damaged;
-    log_warn("run %llu (%s, pid %d) is not in state.db: %s", (unsigned long long)rec->m.token, a->spec->name,
-             (int)rec->m.pid, e->restore->damaged ? "taken in" : "it will be stopped");
+    return engine_add_process(e, a, (uint32_t)json_integer_value(json_object_get(rec->blob, "instance")),
+                              rec->m.proc);
+}
+
+/* The process of a record; one that state.db does not know is added when it is to go on (see unstored.h). */
+static struct process *process_of_record(struct engine *e, const struct record *rec)
+{
+    const struct hold *hold = holds_get(&e->holds, rec->m.token);
+    struct process *p = known_process(e, rec);
+    const struct unstored u = {.run = rec->m.token,
+                               .last_run = e->restore->last_run,
+                               .over = is_over(e, &rec->m),
+                               .acked = !hold || hold->fds[KW_FD_PIDFD] < 0,
+                               .superseded = !rec->latest,
+                               .damaged = e->restore->damaged};
+    enum unstored_act act = unstored_judge(&u);
+
+    if (p || !rec->blob || act == UNSTORED_LEAVE)
+        return p;
+    p = add_unstored(e, rec);
+    if (!p)
+        return NULL;
+    p->delete_when_down = act == UNSTORED_END;
+    log_warn("run %llu (%s, pid %d) is not in state.db: %s", (unsigned long long)rec->m.token,
+             p->app->spec->name, (int)rec->m.pid, act == UNSTORED_TAKE ? "taken in" : "it will be stopped");
     return p;
+}
+
+/* What the keeper knows of the process's current run. */
+static void fill_from_record(struct engine *e, struct process *p, const struct record *rec)
+{
+    const struct kw_msg *m = &rec->m;
+    bool news = p->run != m->token;
+
+    p->run = m->token;
+    p->pid = m->pid;
+    p->start_ticks = m->start_ticks;
+    p->started_ms = m->start_us / 1000;
+    if (process_note_read(p, m->note, m->note_len) < 0)
+        log_warn("the note of run %llu cannot be read", (unsigned long long)m->token);
+    if (news)
+        engine_save_process(e, p);
 }
 
 static struct run_end end_of_record(const struct kw_msg *m)
@@ -329,13 +369,7 @@ static void resume_record(struct engine *e, struct process *p, const struct reco
     const struct kw_msg *m = &rec->m;
     bool drop_it = p->delete_when_down;
 
-    p->run = m->token;
-    p->pid = m->pid;
-    p->start_ticks = m->start_ticks;
-    p->started_ms = m->start_us / 1000;
     p->delete_when_down = false;
-    if (process_note_read(p, m->note, m->note_len) < 0)
-        log_warn("the note of run %llu cannot be read", (unsigned long long)m->token);
     runtime_of(p)->resumed = true;
     if (!rec->blob)
         engine_attach_process_logs(e, p); /* taken back after a double fault: its spec is lost */
@@ -370,25 +404,36 @@ static bool is_current(const struct process *p, const struct kw_msg *m)
 
 /* The latest record of each process is its current run; earlier ones have ended and were judged before the
  * later was spawned, although their end may not be stored. */
+static void match_record(struct engine *e, const struct record *rec, struct process *p)
+{
+    if (p && rec->latest && is_current(p, &rec->m)) {
+        resume_record(e, p, rec);
+    } else if (is_over(e, &rec->m) || (p && end_is_stored(p, &rec->m))) {
+        if (p && rec->m.flags & KW_HAS_EXITED && !end_is_stored(p, &rec->m))
+            engine_store_old_end(e, p, &rec->m);
+        engine_ack(e, rec->m.token);
+    }
+}
+
+/* First all are found, and those that are new to state.db on their way to it: a life cycle that goes on may
+ * start a run, whose row must not be there before theirs. */
 static void match_records(struct engine *e)
 {
     struct restore *r = e->restore;
+    _cleanup_free_ struct process **of = xcalloc(r->n_records + 1, sizeof(struct process *));
 
     for (size_t i = 0; i < r->n_records; i++) {
         struct record *rec = &r->records[i];
-        struct process *p = process_of_record(e, rec);
-        bool latest = true;
 
-        for (size_t k = i + 1; k < r->n_records && latest; k++)
-            latest = r->records[k].m.proc != rec->m.proc;
-        if (p && latest && is_current(p, &rec->m)) {
-            resume_record(e, p, rec);
-        } else if (is_over(e, &rec->m) || (p && end_is_stored(p, &rec->m))) {
-            if (p && rec->m.flags & KW_HAS_EXITED && !end_is_stored(p, &rec->m))
-                engine_store_old_end(e, p, &rec->m);
-            engine_ack(e, rec->m.token);
-        }
+        rec->latest = true;
+        for (size_t k = i + 1; k < r->n_records && rec->latest; k++)
+            rec->latest = r->records[k].m.proc != rec->m.proc;
+        of[i] = process_of_record(e, rec);
+        if (of[i] && rec->latest && is_current(of[i], &rec->m))
+            fill_from_record(e, of[i], rec);
     }
+    for (size_t i = 0; i < r->n_records; i++)
+        match_record(e, &r->records[i], of[i]);
 }
 
 /* Processes without a record that has news: nothing of theirs runs under the keeper, or its end is stored
@@ -440,6 +485,7 @@ static void finish(struct engine *e)
     adopt_candidates(e);
     match_records(e);
     resume_rest(e);
+    sockets_restored(e->sockets);
     e->restore = NULL;
     for (size_t i = 0; i < r->n_later; i++)
         engine_keeper_message(e, &r->later[i]);

@@ -7,10 +7,14 @@
 
 #include "common/err.h"
 #include "common/mem.h"
+#include "daemon/adopt_ask.h"
+#include "daemon/app_cache.h"
 #include "daemon/channel.h"
 #include "daemon/engine.h"
+#include "daemon/engine_listen.h"
 #include "daemon/launch.h"
 #include "daemon/notify.h"
+#include "daemon/sockets.h"
 #include "daemon/users.h"
 
 /*
@@ -21,11 +25,25 @@
 #define SPARE_FILES    64
 #define RESPAWN_SPARES 24
 
-/* A spawn that waits for the user database. */
+/* A spawn that waits: for the user database, then for a look at its program, then for its sockets. */
 struct spawn_wait {
     struct runtime *runtime; /* NULL: the process went, or this engine ends */
-    struct user_wait *wait;
+    struct user_wait *user;
+    struct adopt_ask *adopt;
+    struct sock_all *sockets; /* once the user is known */
+    char *library;            /* to be preloaded, for `adopt` */
+    uint64_t config;          /* which one these are of (app_cache_version) */
     uint64_t run;
+    bool has_ids;
+    struct user_ids ids;
+};
+
+/* What was waited for. */
+struct spawn_means {
+    const struct user_ids *ids; /* NULL: as the daemon */
+    const uint64_t *sockets;
+    size_t nsockets;
+    const char *library; /* to be preloaded, or NULL */
 };
 
 static uint64_t count_open_files(void)
@@ -120,9 +138,16 @@ static void hold_notify(struct engine *e, uint64_t run, int take_fd)
     engine_send(e, &held);
 }
 
-static int spawn_as(struct engine *e, struct process *p, const struct user_ids *ids, struct err *err)
+static int spawn_with(struct engine *e, struct process *p, const struct spawn_means *means, struct err *err)
 {
-    struct launch_ctx lc = {.home = e->home.path, .home_id = e->home_id, .ids = ids};
+    struct launch_ctx lc = {.home = e->home.path,
+                            .home_id = e->home_id,
+                            .ids = means->ids,
+                            .sockets = means->sockets,
+                            .nsockets = (uint32_t)means->nsockets,
+                            .adopt_library = means->library};
+    _cleanup_free_ char *adopt =
+        means->library ? engine_listen_adopt_text(e, p, means->sockets, means->nsockets) : NULL;
     char name[64];
     struct launch l;
     int rc = check_room(e, p, err), notify_fd = -1;
@@ -134,11 +159,14 @@ static int spawn_as(struct engine *e, struct process *p, const struct user_ids *
         if (notify_fd >= 0)
             lc.notify_name = name;
     }
+    lc.adopt = adopt;
     launch_init(&l, &lc, p);
     rc = seal(p, &l, err);
     if (rc >= 0)
         rc = ask_keeper(e, p, &l, rc, err);
     launch_deinit(&l);
+    for (size_t i = 0; rc >= 0 && i < means->nsockets; i++)
+        sock_use(sockets_by_token(e->sockets, means->sockets[i]), p->run);
     if (rc >= 0 && notify_fd >= 0)
         hold_notify(e, p->run, notify_fd);
     else if (notify_fd >= 0)
@@ -146,20 +174,112 @@ static int spawn_as(struct engine *e, struct process *p, const struct user_ids *
     return rc;
 }
 
-static void on_user(void *arg, const struct user_ids *ids, const struct err *e)
+static void wait_free(struct spawn_wait *w)
 {
-    struct spawn_wait *w = arg;
+    user_ids_deinit(&w->ids);
+    free(w->library);
+    free(w);
+}
+
+/* The waiting is over: with a child that is asked for, or with words about why not. */
+static void end_wait(struct spawn_wait *w, const struct spawn_means *means, int rc, const char *words)
+{
     struct runtime *r = w->runtime;
     struct err err = {0};
-    int rc;
 
     if (r) {
         r->spawning = NULL;
-        rc = ids ? spawn_as(r->engine, r->process, ids, &err) : e->code;
+        if (means && (rc = spawn_with(r->engine, r->process, means, &err)) < 0)
+            words = err.msg;
         if (rc < 0)
-            supervisor_on_not_spawned(r->engine->sup, w->run, rc, ids ? err.msg : e->msg);
+            supervisor_on_not_spawned(r->engine->sup, w->run, rc, words);
     }
-    free(w);
+    wait_free(w);
+}
+
+static void on_sockets(void *arg, const uint64_t *tokens, size_t n, int error, const char *words);
+static void on_program(void *arg, const char *library, const struct err *e);
+
+/* False when the process needs none: then nothing is waited for. */
+static bool wait_for_sockets(struct spawn_wait *w)
+{
+    struct process *p = w->runtime->process;
+    struct engine *e = w->runtime->engine;
+    const struct app_spec *s = p->app->spec;
+
+    w->config = app_cache_version(p->app);
+    free(w->library);
+    w->library = NULL;
+    if (engine_listen_adopts(p))
+        w->adopt = adopt_ask(&e->loop, launch_program(s), env_get(s->env, "PATH"), s->cwd, on_program, w);
+    else
+        w->sockets = engine_listen(e, p, on_sockets, w);
+    return w->adopt || w->sockets;
+}
+
+/* Changed meanwhile, the configuration may name others: then it begins anew. */
+static bool begun_anew(struct spawn_wait *w)
+{
+    const struct spawn_means none = {.ids = w->has_ids ? &w->ids : NULL};
+
+    if (w->config == app_cache_version(w->runtime->process->app))
+        return false;
+    if (!wait_for_sockets(w))
+        end_wait(w, &none, 0, NULL);
+    return true;
+}
+
+static void on_sockets(void *arg, const uint64_t *tokens, size_t n, int error, const char *words)
+{
+    struct spawn_wait *w = arg;
+    const struct spawn_means means = {
+        .ids = w->has_ids ? &w->ids : NULL, .sockets = tokens, .nsockets = n, .library = w->library};
+
+    _cleanup_free_ char *told =
+        tokens || !w->runtime ? NULL : engine_listen_words(w->runtime->process, error, words);
+
+    w->sockets = NULL;
+    if (tokens && w->runtime && begun_anew(w))
+        return;
+    end_wait(w, tokens ? &means : NULL, error, told);
+}
+
+static void on_program(void *arg, const char *library, const struct err *e)
+{
+    struct spawn_wait *w = arg;
+
+    w->adopt = NULL;
+    if (!library) {
+        end_wait(w, NULL, e->code, e->msg);
+        return;
+    }
+    if (begun_anew(w))
+        return;
+    w->library = xstrdup(library);
+    w->sockets = engine_listen(w->runtime->engine, w->runtime->process, on_sockets, w);
+}
+
+static void on_user(void *arg, const struct user_ids *ids, const struct err *e)
+{
+    struct spawn_wait *w = arg;
+    const struct spawn_means means = {.ids = ids};
+
+    w->user = NULL;
+    if (!w->runtime || !ids) {
+        end_wait(w, NULL, e ? e->code : -ECANCELED, e ? e->msg : "");
+        return;
+    }
+    w->has_ids = true;
+    w->ids = *ids;
+    w->ids.name = xstrdup(ids->name);
+    w->ids.home = xstrdup(ids->home);
+    if (!wait_for_sockets(w))
+        end_wait(w, &means, 0, NULL);
+}
+
+static void rows_stored(void *arg, int rc, const char *msg)
+{
+    (void)arg, (void)rc, (void)msg; /* the store tells of its trouble itself */
 }
 
 int engine_spawn(void *ctx, struct process *p, struct err *err)
@@ -167,19 +287,31 @@ int engine_spawn(void *ctx, struct process *p, struct err *err)
     struct engine *e = ctx;
     struct runtime *r = runtime_of(p);
     const struct app_spec *s = p->app->spec;
+    bool as_user = s->uid || s->gid;
 
     channel_free(r->channel);
     r->channel = NULL;
     notify_free(r->notify);
     r->notify = NULL;
-    if (!s->uid && !s->gid)
-        return spawn_as(e, p, NULL, err);
+    if (!as_user && !engine_listens(p))
+        return spawn_with(e, p, &(struct spawn_means){0}, err);
+    if (engine_listens(p) && e->keeper_version && e->keeper_version < KEEPER_HOLDS_SOCKETS)
+        return err_set(err, -ENOTSUP,
+                       "the running daemon is of an older version, which cannot give listening sockets to "
+                       "apps; run pm update");
     if (!e->users)
         return 0; /* this engine ends for an update; the next one finds a run without a child */
+    /* The keeper hears of the run only after the look-up: until then state.db alone tells a new engine of it.
+     */
+    engine_save_process(e, p);
+    store_commit(e->store, rows_stored, NULL);
     r->spawning = xcalloc(1, sizeof(*r->spawning));
     r->spawning->runtime = r;
     r->spawning->run = p->run;
-    r->spawning->wait = users_find(e->users, s->uid, s->gid, on_user, r->spawning);
+    if (as_user)
+        r->spawning->user = users_find(e->users, s->uid, s->gid, on_user, r->spawning);
+    else
+        wait_for_sockets(r->spawning);
     return 0;
 }
 
@@ -187,13 +319,27 @@ void engine_spawn_cancel(struct process *p)
 {
     struct spawn_wait *w = runtime_of(p)->spawning;
 
-    if (w)
-        users_cancel(w->wait);
+    if (w && w->user)
+        users_cancel(w->user);
+    else if (w && w->adopt)
+        adopt_ask_cancel(w->adopt);
+    else if (w && w->sockets)
+        sock_all_cancel(w->sockets);
 }
 
 void engine_spawn_forget(struct runtime *r)
 {
-    if (r->spawning)
-        r->spawning->runtime = NULL;
+    struct spawn_wait *w = r->spawning;
+
     r->spawning = NULL;
+    if (!w)
+        return;
+    w->runtime = NULL;
+    if (w->user)
+        return; /* its answer comes yet */
+    if (w->adopt)
+        adopt_ask_forget(w->adopt);
+    if (w->sockets)
+        sock_all_forget(w->sockets);
+    wait_free(w);
 }

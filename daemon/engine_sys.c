@@ -12,13 +12,17 @@
 #include "common/mem.h"
 #include "common/plog.h"
 #include "daemon/app_cache.h"
+#include "daemon/app_message.h"
+#include "daemon/app_talk.h"
 #include "daemon/channel.h"
 #include "daemon/engine.h"
+#include "daemon/engine_listen.h"
 #include "daemon/log_paths.h"
 #include "daemon/log_policy.h"
 #include "daemon/notify.h"
 #include "daemon/package_version.h"
 #include "daemon/pid_file.h"
+#include "daemon/sockets.h"
 
 static uint64_t sys_mono_ms(void *ctx)
 {
@@ -228,7 +232,7 @@ static void sys_run_started(void *ctx, struct process *p)
     free(r->detail);
     r->detail = NULL;
     save_run(e, p, NULL);
-    store_put_event(e->store, clock_wall_ms(), "start", p->id, p->run, p->by);
+    engine_tell_started(e, p);
 }
 
 static void sys_run_ended(void *ctx, struct process *p, const struct run_end *end)
@@ -238,12 +242,14 @@ static void sys_run_ended(void *ctx, struct process *p, const struct run_end *en
     struct hold *hold = holds_make(&e->holds, end->run);
 
     save_run(e, p, end);
-    store_put_event(e->store, p->last.ended_ms, "exit", p->id, end->run, r->detail);
+    engine_tell_ended(e, p, end->run);
     engine_save_process(e, p);
+    app_message_ended(e, p);
     channel_free(r->channel);
     r->channel = NULL;
     notify_free(r->notify);
     r->notify = NULL;
+    sockets_run_ended(e->sockets, end->run);
     hold->exited = true;
     /* The exit record may go once what follows from it is on disk: until then a killed engine would need it
      * again. That has time, and the disk is not to be busy with it while the next run starts. */
@@ -350,6 +356,17 @@ void engine_set_spec(struct engine *e, struct app *a, struct app_spec *take_spec
     engine_save_app(e, a);
 }
 
+static bool app_rests(const struct app *a)
+{
+    const struct process *p;
+
+    TAILQ_FOREACH (p, &a->processes, app_entry) {
+        if (p->state != LC_STOPPED && p->state != LC_ERRORED)
+            return false;
+    }
+    return true;
+}
+
 static void sys_changed(void *ctx, struct process *p, enum lc_state old)
 {
     struct engine *e = ctx;
@@ -359,10 +376,13 @@ static void sys_changed(void *ctx, struct process *p, enum lc_state old)
     if (p->state == LC_STOPPING)
         engine_spawn_cancel(p);
     engine_save_process(e, p);
-    if (p->state != old && (p->state == LC_STOPPED || p->state == LC_ERRORED))
+    if (p->state != old && (p->state == LC_STOPPED || p->state == LC_ERRORED)) {
         put_pid_file(e, p, 0);
-    if (p->state != old)
-        store_put_event(e->store, clock_wall_ms(), lc_state_word(p->state), p->id, p->run, NULL);
+        engine_listen_rests(e, p);
+        if (app_rests(p->app))
+            sockets_app_rests(e->sockets, p->app->id);
+    }
+    engine_tell_changed(e, p, old);
 }
 
 static void runtime_closed(uv_handle_t *handle)
@@ -373,6 +393,7 @@ static void runtime_closed(uv_handle_t *handle)
         return;
     free(r->detail);
     free(r->version);
+    app_talk_free(r->talk);
     buf_free(&r->record);
     free(r);
 }
@@ -401,9 +422,12 @@ static void sys_deleted(void *ctx, struct process *p)
 {
     struct engine *e = ctx;
 
+    engine_tell_deleted(e, p);
     store_del_process(e->store, p->id);
+    engine_listen_rests(e, p);
     if (TAILQ_EMPTY(&p->app->processes)) {
         store_del_app(e->store, p->app->id);
+        sockets_app_deleted(e->sockets, p->app->id);
         app_cache_drop(p->app);
     }
     runtime_end(runtime_of(p));

@@ -12,6 +12,7 @@
 #include "common/mem.h"
 #include "common/plog.h"
 #include "daemon/methods.h"
+#include "daemon/sockets.h"
 
 #define KEEPER_UPGRADES 2 /* the first version of the keeper's protocol with KW_UPGRADE */
 
@@ -130,6 +131,7 @@ void update_keeper_answered(struct engine *e, const struct kw_msg *m)
         return;
     }
     e->keeper_version = m->arg;
+    sockets_hand_over(e->sockets); /* the one before may not have known what to do with them */
     u->keeper = true;
     u->stage = ENDING;
     store_all(u);

@@ -25,7 +25,8 @@ struct sock_request {
     uint64_t app;
     const char *key; /* identity within the app; the asker's choice */
     enum sock_kind kind;
-    const char *host; /* numeric address; NULL = all, IPv6 with IPv4, or IPv4 where there is no IPv6 */
+    const char *host; /* numeric address or "localhost" (127.0.0.1); NULL = all, IPv6 with IPv4, or IPv4 where
+                         there is no IPv6 */
     int port;         /* 0 = any */
     bool v6only;
     bool reuse_port;    /* several sockets of this app on one address, each with a queue of its own */
@@ -36,12 +37,18 @@ struct sock_request {
     bool add_mode;      /* `mode` is added to what the umask leaves (Node's readableAll, writableAll) */
     const char *owner, *group; /* of the socket file; NULL = the app's */
     const char *uid, *gid;     /* the app's, as in its configuration: with whose rights it is bound */
-    json_t *extra;             /* kept with it, see sock_extra; may be NULL */
+    /* Of the app's `listen`: children take it by its number, so it is a blocking one, as they expect it, and
+     * it stays while the app is up, whether a run uses it or not. */
+    bool configured;
+    json_t *extra; /* kept with it, see sock_extra; may be NULL */
 };
 
 /* `error`: 0 and the socket, or negative errno and NULL, `words` then says what failed. In a later turn of
  * the loop, exactly once unless cancelled. */
 typedef void (*sock_cb)(void *arg, struct sock *s, int error, const char *words);
+
+#define KEEPER_HOLDS_SOCKETS 3u    /* from this KW_VERSION on */
+#define SOCKETS_AN_APP       1024u /* beyond: -ENFILE */
 
 struct sockets *sockets_new(struct engine *e);
 void sockets_free(struct sockets *s); /* closes the engine's copies; the keeper's stay */
@@ -54,6 +61,17 @@ struct sock *sockets_find(struct sockets *s, uint64_t app, const char *key);
 struct sock_wait *sockets_open(struct sockets *s, const struct sock_request *r, sock_cb cb, void *arg);
 void sockets_cancel(struct sock_wait *w); /* no answer comes */
 
+/*
+ * Finds or binds all of a list, in its order. `tokens`: of the sockets, valid during the call; NULL when one
+ * failed, and then `error` and `words` are that one's. Once, in a later turn of the loop.
+ */
+typedef void (*sock_all_cb)(void *arg, const uint64_t *tokens, size_t n, int error, const char *words);
+struct sock_all;
+struct sock_all *sockets_open_all(struct sockets *s, const struct sock_request *r, size_t n, sock_all_cb cb,
+                                  void *arg);
+void sock_all_cancel(struct sock_all *a); /* not wanted any more: the answer is -ECANCELED, in a later turn */
+void sock_all_forget(struct sock_all *a); /* no answer comes */
+
 /* A run uses it from now on, or no longer. Runs that ended are taken out by sockets_run_ended. */
 void sock_use(struct sock *s, uint64_t run);
 void sock_unuse(struct sock *s, uint64_t run);
@@ -62,7 +80,10 @@ void sockets_run_ended(struct sockets *s, uint64_t run);
 void sockets_app_rests(struct sockets *s, uint64_t app);
 void sockets_app_deleted(struct sockets *s, uint64_t app);
 
-int sock_fd(const struct sock *s); /* non-blocking; stays the module's */
+/* Not of `listen` any more (its configuration changed): goes when no run uses it, now or later. */
+void sock_release(struct sock *s);
+
+int sock_fd(const struct sock *s); /* non-blocking, but for a `configured` one; stays the module's */
 uint64_t sock_token(const struct sock *s);
 uint64_t sock_app(const struct sock *s);
 const char *sock_key(const struct sock *s);
@@ -74,10 +95,17 @@ const char *sock_address(const struct sock *s); /* for people: "0.0.0.0:3000", "
 /* For each socket of the app, in the order in which they came. */
 void sockets_each(struct sockets *s, uint64_t app, void (*fn)(void *arg, struct sock *s), void *arg);
 
+struct sock *sockets_by_token(struct sockets *s, uint64_t token); /* NULL: none */
+
 /* From the keeper's snapshot: takes the message's descriptors. Those of apps that are not known are dropped
  * by sockets_restored, which is called once when the state is together. */
 void sockets_restore(struct sockets *s, struct kw_msg *m);
 void sockets_restored(struct sockets *s);
+
+/* The socket that was asked for so, taken out of a child that outlived both daemons (pidfd_getfd, which needs
+ * the right to trace it). NULL when it has none, or it cannot be taken: what asks for it binds anew. */
+struct sock *sockets_take_back(struct sockets *s, const struct sock_request *r, pid_t pid, int pidfd);
+
 /* To a new keeper: everything once more. */
 void sockets_hand_over(struct sockets *s);
 

@@ -25,18 +25,11 @@ enum store_op_kind {
     OP_RESET, /* forgets all rows that the engine has as well: too much was thrown away; the engine puts all
                  again */
     OP_COMMIT,
-    OP_GET_RUNS
+    OP_GET_RUNS,
+    OP_GET_EVENTS
 };
 
-struct store_event {
-    uint64_t time_ms;
-    const char *kind;
-    uint32_t process;
-    uint64_t run;
-    const char *text;
-};
-
-enum store_meta_key { META_NEXT_RUN, META_NEXT_APP, META_STOPPED, META_KEY_COUNT };
+enum store_meta_key { META_NEXT_RUN, META_NEXT_APP, META_LAST_RUN, META_STOPPED, META_KEY_COUNT };
 
 struct store_meta_row {
     enum store_meta_key key;
@@ -63,6 +56,12 @@ struct store_op {
             store_runs_cb cb;
             void *arg;
         } get_runs;
+        struct {
+            uint64_t since_ms;
+            unsigned limit;
+            store_events_cb cb;
+            void *arg;
+        } get_events;
     };
     /* the strings of the row follow in the same allocation */
 };
@@ -71,7 +70,7 @@ TAILQ_HEAD(store_op_list, store_op);
 
 struct store_queue {
     struct store_op_list ops;
-    size_t writes; /* rows; OP_COMMIT and OP_GET_RUNS are not counted */
+    size_t writes; /* rows; OP_COMMIT and OP_GET_* are not counted */
 };
 
 /* All on the heap; the caller (or the queue) frees with free(). Strings are copied. */
@@ -90,6 +89,9 @@ void store_queue_push(struct store_queue *q, struct store_op *op); /* takes the 
 void store_queue_remove(struct store_queue *q, struct store_op *op);
 void store_queue_concat(struct store_queue *to, struct store_queue *from);
 void store_queue_clear(struct store_queue *q); /* frees all */
+
+/* The highest run of the rows of processes and runs; 0 = none. */
+uint64_t store_queue_last_run(const struct store_queue *q);
 
 /* Of rows with one key the latest wins: a crash or a start changes a process's row several times. */
 void store_queue_squeeze(struct store_queue *q);

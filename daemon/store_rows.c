@@ -13,6 +13,7 @@
 static const char *const meta_names[META_KEY_COUNT] = {
     [META_NEXT_RUN] = "next_run",
     [META_NEXT_APP] = "next_app",
+    [META_LAST_RUN] = "last_run",
     [META_STOPPED] = "stopped",
 };
 
@@ -141,6 +142,7 @@ static int apply(struct store_db *db, const struct store_op *op)
         return reset(db);
     case OP_COMMIT:
     case OP_GET_RUNS:
+    case OP_GET_EVENTS:
         break;
     }
     return SQLITE_OK;
@@ -201,6 +203,20 @@ int store_db_get_runs(struct store_db *db, uint32_t process, unsigned limit, str
     return code == SQLITE_OK ? 0 : store_db_error(db->h, code, e, "read it");
 }
 
+int store_db_get_events(struct store_db *db, uint64_t since_ms, unsigned limit, struct store_event **events,
+                        size_t *n, struct err *e)
+{
+    sqlite3_stmt *stmt = db->stmt[STMT_GET_EVENTS];
+    void *rows = NULL;
+    int code;
+
+    sqlite3_bind_int64(stmt, 1, (sqlite3_int64)since_ms);
+    sqlite3_bind_int64(stmt, 2, limit);
+    code = table_read_all(&store_table_event, stmt, &rows, n);
+    *events = rows;
+    return code == SQLITE_OK ? 0 : store_db_error(db->h, code, e, "read it");
+}
+
 static void read_meta_row(struct store_image *image, const char *key, sqlite3_stmt *stmt)
 {
     const char *text = (const char *)sqlite3_column_text(stmt, 1);
@@ -214,6 +230,8 @@ static void read_meta_row(struct store_image *image, const char *key, sqlite3_st
         image->next_run = number;
     else if (strcmp(key, meta_names[META_NEXT_APP]) == 0)
         image->next_app = number;
+    else if (strcmp(key, meta_names[META_LAST_RUN]) == 0)
+        image->last_run = number;
     else if (strcmp(key, meta_names[META_STOPPED]) == 0)
         image->ended = number > STORE_FORGOTTEN ? STORE_NOT_ENDED : (enum store_end)number;
 }
@@ -277,7 +295,7 @@ static int load_highest(sqlite3 *h, struct store_image *image)
     if (code == SQLITE_OK && (code = sqlite3_step(stmt)) == SQLITE_ROW) {
         uint64_t run = (uint64_t)sqlite3_column_int64(stmt, 0), app = (uint64_t)sqlite3_column_int64(stmt, 1);
 
-        image->last_run = run;
+        image->last_run = image->last_run > run ? image->last_run : run;
         image->next_run = image->next_run > run ? image->next_run : run + 1;
         image->next_app = image->next_app > app ? image->next_app : app + 1;
         code = SQLITE_OK;

@@ -37,6 +37,21 @@ void store_tell(struct store *s, struct store_result *r)
 
 /* ---- writing ---- */
 
+/*
+ * With each transaction the highest run that a row has told of: it stays when the row goes. So a run above it
+ * was never stored, and one below it that has no process any more was deleted. Before the squeeze, which
+ * drops the rows of what is deleted in the same transaction.
+ */
+static void note_last_run(struct store *s)
+{
+    uint64_t last = store_queue_last_run(&s->pending);
+
+    if (!last)
+        return;
+    s->last_run = last > s->last_run ? last : s->last_run;
+    store_queue_push(&s->pending, store_op_meta(META_LAST_RUN, s->last_run));
+}
+
 static int write_rows(struct store *s, struct err *e)
 {
     struct store_op *op;
@@ -45,6 +60,7 @@ static int write_rows(struct store *s, struct err *e)
     s->rows_refused = false;
     if (rc < 0)
         return rc;
+    note_last_run(s);
     store_queue_squeeze(&s->pending);
     TAILQ_FOREACH (op, &s->pending.ops, entry) {
         /* For a new database, should this one be lost before it has the row. */
@@ -148,6 +164,20 @@ static void answer_runs(struct store *s, struct store_op *op)
     store_tell(s, r);
 }
 
+static void answer_events(struct store *s, struct store_op *op)
+{
+    struct store_result *r = store_result_new(RESULT_EVENTS, 0, NULL);
+    struct err e = {0};
+
+    r->op = op;
+    if (s->db.h)
+        r->rc = store_db_get_events(&s->db, op->get_events.since_ms, op->get_events.limit, &r->events,
+                                    &r->n_events, &e);
+    else
+        r->rc = s->dead ? s->dead : s->failing ? s->failing : -EIO;
+    store_tell(s, r);
+}
+
 static void answer_waiting(struct store *s)
 {
     int rc = s->dead ? s->dead : s->failing;
@@ -168,8 +198,10 @@ static void answer_waiting(struct store *s)
 
             r->op = op;
             store_tell(s, r);
-        } else {
+        } else if (op->kind == OP_GET_RUNS) {
             answer_runs(s, op);
+        } else {
+            answer_events(s, op);
         }
     }
     if (!s->failing)
@@ -350,6 +382,7 @@ static void first_open(struct store *s)
     memcpy(s->id.home_id, image->home_id, sizeof(s->id.home_id));
     s->has_copy = access(s->backup_path, F_OK) == 0;
     keep_id(s);
+    s->last_run = image->last_run;
     s->id.next_run = image->next_run + 2 * RUN_BLOCK;
     s->id.next_app = image->next_app + 2 * APP_BLOCK;
     store_queue_push(&s->pending, store_op_meta(META_NEXT_RUN, s->id.next_run));

@@ -99,6 +99,13 @@ const struct method methods[METHOD_COUNT] = {
                      {.name = "after", .type = PARAM_INT, .min = 0, .max = 1000, .help = "context"},
                      {.name = "reverse", .type = PARAM_BOOL, .help = "newest first"},
                      {.name = "count", .type = PARAM_BOOL, .help = "only the number"}}},
+    [M_EVENTS] =
+        {.name = "events",
+         .help = "what happened, and then what happens",
+         .params = {{.name = "selectors", .type = PARAM_STRINGS, .help = "without it: all"},
+                    {.name = "lines", .type = PARAM_INT, .min = 0, .max = 10000, .help = "the last N stored"},
+                    {.name = "since", .type = PARAM_INT, .min = 0, .max = INT64_MAX, .help = "µs; from"},
+                    {.name = "follow", .type = PARAM_BOOL, .help = "also later ones"}}},
     [M_PROCESS_SIGNAL] =
         {.name = "process.signal",
          .mutates = true,
@@ -117,6 +124,14 @@ const struct method methods[METHOD_COUNT] = {
                         .help = "write a line to the standard input",
                         .params = {{.name = "selector", .type = PARAM_STRING, .required = true},
                                    {.name = "text", .type = PARAM_STRING, .required = true}}},
+    [M_PROCESS_TRIGGER] =
+        {.name = "process.trigger",
+         .mutates = true,
+         .help = "run an action that the app announced on its channel",
+         .params = {SELECTORS,
+                    {.name = "action", .type = PARAM_STRING, .required = true},
+                    {.name = "arg", .type = PARAM_STRING},
+                    {.name = "timeout", .type = PARAM_INT, .min = 1, .max = 86400000, .help = "ms; 5000"}}},
     [M_SCALE] = {.name = "scale",
                  .mutates = true,
                  .help = "more or fewer processes of an app",

@@ -14,8 +14,8 @@
 #include "common/kwire.h"
 #include "keeper/spawn.h"
 
-/* Descriptors below this are targets of dup2; sources are moved above them first. */
-#define TARGETS 6
+/* Standard descriptors, sockets, Node channel, error pipe, birth pipe. */
+#define PLACES_MAX (3 + SPAWN_SOCKETS_MAX + 3)
 
 static _Noreturn void fail(int err_fd, int step)
 {
@@ -43,41 +43,39 @@ void child_reset_signals(const int *keep_ignored)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static int above_targets(int fd)
-{
-    return fd >= TARGETS ? fd : fcntl(fd, F_DUPFD_CLOEXEC, TARGETS);
-}
-
 /*
- * Puts the descriptors in their places and closes everything else. Next to the last come the error pipe and
- * the birth pipe, which both end with the exec.
+ * Puts the descriptors in their places and closes everything else: 0 to 2, the sockets, the Node channel;
+ * then the error pipe and the birth pipe, which both end with the exec. All sources are moved above the
+ * places first.
  */
 static void place_descriptors(struct child_setup *c)
 {
-    int last = c->ipc >= 0 ? 3 : 2, err = above_targets(c->err), fds[4];
-    int birth = c->birth >= 0 ? above_targets(c->birth) : -1;
+    int fds[PLACES_MAX], n = 0, kept, all;
 
-    if (err < 0)
-        fail(c->err, KW_STEP_STDIO);
-    c->err = err;
-    if (c->birth >= 0 && birth < 0)
-        fail(c->err, KW_STEP_STDIO);
-    for (int i = 0; i <= last; i++) {
-        fds[i] = above_targets(i < 3 ? c->stdio[i] : c->ipc);
+    for (int i = 0; i < 3; i++)
+        fds[n++] = c->stdio[i];
+    for (uint32_t i = 0; i < c->spec->nsockets; i++)
+        fds[n++] = c->sockets[i];
+    if (c->ipc >= 0)
+        fds[n++] = c->ipc;
+    kept = all = n;
+    fds[all++] = c->err;
+    if (c->birth >= 0)
+        fds[all++] = c->birth;
+    for (int i = 0; i < all; i++) {
+        if (fds[i] < all)
+            fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, all);
         if (fds[i] < 0)
             fail(c->err, KW_STEP_STDIO);
     }
-    for (int i = 0; i <= last; i++)
-        if (dup2(fds[i], i) < 0)
+    c->err = fds[kept];
+    for (int i = 0; i < all; i++)
+        if ((i < kept ? dup2(fds[i], i) : dup3(fds[i], i, O_CLOEXEC)) < 0)
             fail(c->err, KW_STEP_STDIO);
-    if (dup3(c->err, last + 1, O_CLOEXEC) < 0)
-        fail(c->err, KW_STEP_STDIO);
-    c->err = ++last;
-    if (birth >= 0 && dup3(birth, ++last, O_CLOEXEC) < 0)
-        fail(c->err, KW_STEP_STDIO);
+    c->err = kept;
     /* All of the keeper's descriptors are close-on-exec; closing them now as well means that a child that
      * hangs before its exec (a dead network folder) does not hold the lock or other children's pipes. */
-    close_range((unsigned)last + 1, ~0u, 0);
+    close_range((unsigned)all, ~0u, 0);
 }
 
 static size_t write_decimal(char *out, long value)

@@ -9,7 +9,8 @@
 struct child_setup {
     const struct spawn_spec *spec;
     int stdio[3];         /* the child's ends */
-    int ipc;              /* becomes descriptor 3; -1: none */
+    const int *sockets;   /* as many as the spec names: become descriptors 3, 4... */
+    int ipc;              /* comes after them; -1: none */
     int err;              /* error pipe: struct exec_error, or end of file at the exec */
     int birth;            /* closed by the exec and by nothing before it; -1: none */
     struct rlimit nofile; /* when the spec names none */

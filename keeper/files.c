@@ -115,3 +115,47 @@ int files_open_log(struct keeper *k, struct err *e)
     close(fd);
     return rc;
 }
+
+#define LOG_MAX  (10 * 1000 * 1000)
+#define LOG_KEEP 3
+
+/* Is fd 2 the file of that name, rather than one that somebody else has rotated, or a terminal? */
+static bool is_the_log(const struct keeper *k, struct stat *st)
+{
+    struct stat named;
+
+    return fstat(2, st) == 0 && S_ISREG(st->st_mode) &&
+           fstatat(k->home.dirfd, HOME_LOG, &named, AT_SYMLINK_NOFOLLOW) == 0 && named.st_ino == st->st_ino &&
+           named.st_dev == st->st_dev;
+}
+
+static int shift_logs(struct keeper *k, struct err *e)
+{
+    for (int i = LOG_KEEP; i > 0; i--) {
+        char from[sizeof(HOME_LOG) + 16] = HOME_LOG, to[sizeof(from)];
+
+        if (i > 1)
+            snprintf(from, sizeof(from), HOME_LOG ".%d", i - 1);
+        snprintf(to, sizeof(to), HOME_LOG ".%d", i);
+        if (renameat(k->home.dirfd, from, k->home.dirfd, to) < 0 && errno != ENOENT)
+            return err_errno(e, "cannot rename the log %s/%s to %s", k->home.path, from, to);
+    }
+    return 0;
+}
+
+bool files_rotate_log(struct keeper *k)
+{
+    int64_t limit = k->log_limit ? k->log_limit : LOG_MAX;
+    struct err e = {0};
+    struct stat st;
+
+    if (k->foreground || fstat(2, &st) < 0 || st.st_size < limit || !is_the_log(k, &st))
+        return false;
+    if (shift_logs(k, &e) < 0 || files_open_log(k, &e) < 0) {
+        k->log_limit = st.st_size + LOG_MAX; /* one word about it, not one a second */
+        log_warn("%s", e.msg);
+        return false;
+    }
+    k->log_limit = 0;
+    return true;
+}

@@ -19,4 +19,8 @@ void files_remove(struct keeper *k);  /* sockets and pid file; the lock file sta
 /* Makes stdout and stderr the log, opened anew. */
 int files_open_log(struct keeper *k, struct err *e);
 
+/* When the log has grown beyond 10 MB: pmd.log becomes pmd.log.1, up to pmd.log.3, and is opened anew. True
+ * when it was, and the engine is to follow. */
+bool files_rotate_log(struct keeper *k);
+
 #endif

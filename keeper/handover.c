@@ -17,7 +17,7 @@
 enum frame_kind {
     FRAME_BEGIN = 1, /* magic, version */
     FRAME_KEEPER,
-    FRAME_RECORD, /* token 0 is the daemon's own */
+    FRAME_RECORD, /* token 0 is the daemon's own; sockets have SOCKET_TOKEN_BIT */
     FRAME_END,    /* number of records: nothing is missing */
 };
 
@@ -219,7 +219,11 @@ static int put_everything(struct keeper *k, int fd)
         if ((rc = put_record(fd, &f, r)) < 0)
             return rc;
     }
-    number(open_frame(&f, FRAME_END), k->table.count);
+    TAILQ_FOREACH (r, &k->table.sockets, all) {
+        if ((rc = put_record(fd, &f, r)) < 0)
+            return rc;
+    }
+    number(open_frame(&f, FRAME_END), k->table.count + k->table.n_sockets);
     return put_frame(fd, &f);
 }
 
@@ -305,7 +309,7 @@ static int take_frame(struct keeper *k, struct frame *f, int kind)
     case FRAME_RECORD:
         return take_record(k, f);
     case FRAME_END:
-        return number(f, 0) == k->table.count ? 1 : -EBADMSG;
+        return number(f, 0) == k->table.count + k->table.n_sockets ? 1 : -EBADMSG;
     default:
         return -EBADMSG;
     }
@@ -360,6 +364,9 @@ void handover_keep_open(struct keeper *k, bool on)
     keep(k->engine.err_fd, on);
     keep(k->engine.image, on);
     keep_record(&k->table.self, on);
+    TAILQ_FOREACH (r, &k->table.sockets, all) {
+        keep_record(r, on);
+    }
     TAILQ_FOREACH (r, &k->table.all, all) {
         keep_record(r, on);
     }

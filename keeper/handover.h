@@ -11,7 +11,7 @@
 /* Of what handover_write writes. It grows with each change; readers go on reading back to the oldest. Fields
  * are only ever added, at the end of their frame: one that an older writer did not know is 0 for the reader.
  */
-#define HANDOVER_VERSION 1
+#define HANDOVER_VERSION 2 /* 2: sockets */
 #define HANDOVER_OLDEST  1
 
 struct err;

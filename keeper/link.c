@@ -8,6 +8,8 @@
 #include "common/clock.h"
 #include "common/plog.h"
 #include "keeper/engine.h"
+#include "keeper/files.h"
+#include "keeper/kept.h"
 #include "keeper/news.h"
 #include "keeper/shutdown.h"
 #include "keeper/spawn.h"
@@ -115,7 +117,7 @@ static void on_adopt(struct keeper *k, struct kw_msg *m)
 {
     struct record *r = table_find(&k->table, m->token);
 
-    if (!m->token || m->token > TOKEN_LAST)
+    if (!m->token || m->token > TOKEN_LAST || is_socket_token(m->token))
         return;
     if (!r) {
         r = table_add(&k->table, m->token);
@@ -181,7 +183,9 @@ static void on_message(struct keeper *k, struct kw_msg *m)
     case KW_HELLO:
         on_hello(k, m);
         break;
-    case KW_BEAT:
+    case KW_BEAT: /* comes every second, which is often enough for this */
+        if (files_rotate_log(k))
+            k->link.reopen_owed = true;
         break;
     case KW_SPAWN:
         on_spawn(k, m);
@@ -209,6 +213,9 @@ static void on_message(struct keeper *k, struct kw_msg *m)
         break;
     case KW_READY:
         engine_serves(k);
+        break;
+    case KW_SOCKET:
+        kept_take(k, m);
         break;
     default:
         log_warn("unknown message %u from the engine, ignored", (unsigned)m->type);

@@ -53,6 +53,9 @@ void news_snapshot(struct keeper *k)
     k->link.synced = true;
     k->link.snapshot_open = true;
     put_in_snapshot(k, &k->table.self);
+    TAILQ_FOREACH (r, &k->table.sockets, all) {
+        put_in_snapshot(k, r);
+    }
     TAILQ_FOREACH (r, &k->table.all, all) {
         put_in_snapshot(k, r);
     }
@@ -63,6 +66,9 @@ void news_reset(struct keeper *k)
     struct record *r;
 
     news_forget(k, &k->table.self);
+    TAILQ_FOREACH (r, &k->table.sockets, all) {
+        news_forget(k, r);
+    }
     TAILQ_FOREACH (r, &k->table.all, all) {
         news_forget(k, r);
     }
@@ -88,10 +94,11 @@ static void add_exit(const struct record *r, struct kw_msg *m)
     m->maxrss_bytes = r->maxrss_bytes;
 }
 
-/* One KW_CHILD packet from kind `*kind` on; *kind becomes KW_FD_COUNT when it holds the last descriptor. */
+/* One KW_CHILD (or KW_KEPT) packet from kind `*kind` on; *kind becomes KW_FD_COUNT when it holds the last
+ * descriptor. */
 static void describe_child(const struct record *r, struct kw_msg *m, uint8_t *kind)
 {
-    describe(r, m, KW_CHILD);
+    describe(r, m, is_socket_token(r->token) ? KW_KEPT : KW_CHILD);
     /* What follows as a message of its own is not said here. */
     if (r->say & SAY_EXEC)
         m->flags &= ~KW_EXEC_KNOWN;

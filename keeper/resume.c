@@ -151,6 +151,7 @@ int upgrade_resume(struct keeper *k, const struct keeper_options *o)
         log_warn("cannot become a subreaper: %s", strerror(errno));
     /* Whoever ended meanwhile: a pending SIGCHLD may be gone, as setting its default action discards it. */
     raise(SIGCHLD);
-    log_info("the same keeper, now pm %s; %u runs are kept", PM_VERSION, k->table.count);
+    log_info("the same keeper, now pm %s; %u runs and %u sockets are kept", PM_VERSION, k->table.count,
+             k->table.n_sockets);
     return 0;
 }

@@ -16,6 +16,7 @@
 #include "common/fs.h"
 #include "common/plog.h"
 #include "keeper/child.h"
+#include "keeper/kept.h"
 #include "keeper/news.h"
 
 /* Everything a spawn opens, so that one place closes what was not passed on. */
@@ -88,10 +89,12 @@ static int ends_open(struct ends *e, const struct kw_msg *m)
 }
 
 /* Forks and execs. 0 with the record's pid and pidfd set, or -errno. */
-static int fork_child(struct keeper *k, struct record *r, const struct spawn_spec *spec, struct ends *e)
+static int fork_child(struct keeper *k, struct record *r, const struct spawn_spec *spec, const int *sockets,
+                      struct ends *e)
 {
     struct child_setup setup = {.spec = spec,
                                 .stdio = {e->childs[0], e->childs[1], e->childs[2]},
+                                .sockets = sockets,
                                 .ipc = e->ipc[1],
                                 .err = e->err[1],
                                 .birth = e->birth,
@@ -140,10 +143,14 @@ static int spawn_record(struct keeper *k, struct record *r, struct kw_msg *m, in
     struct spawn_spec spec = {0};
     struct ends ends = {{-1, -1, -1}, {-1, -1, -1}, {-1, -1}, {-1, -1}, kw_take_fd(m, KW_FD_BIRTH)};
     struct epoll_event ev = {.events = EPOLLIN, .data.u64 = r->token};
-    int spec_fd = kw_take_fd(m, KW_FD_SPEC), rc;
+    int spec_fd = kw_take_fd(m, KW_FD_SPEC), sockets[SPAWN_SOCKETS_MAX], rc;
 
     *step = KW_STEP_SPEC;
     rc = spec_fd < 0 ? -EBADF : spawn_spec_map(spec_fd, &spec);
+    if (rc == 0) {
+        *step = KW_STEP_SOCKET;
+        rc = kept_find(k, &spec, sockets);
+    }
     if (rc == 0) {
         *step = KW_STEP_PIPE;
         rc = ends_open(&ends, m);
@@ -152,7 +159,7 @@ static int spawn_record(struct keeper *k, struct record *r, struct kw_msg *m, in
         rc = -errno;
     if (rc == 0) {
         *step = KW_STEP_FORK;
-        rc = fork_child(k, r, &spec, &ends);
+        rc = fork_child(k, r, &spec, sockets, &ends);
     }
     if (rc == 0) {
         keep_ends(r, &ends);
@@ -173,7 +180,7 @@ int spawn_child(struct keeper *k, struct kw_msg *m, int *step)
     int rc;
 
     *step = KW_STEP_SPEC;
-    if (m->token == 0 || m->token > TOKEN_LAST)
+    if (m->token == 0 || m->token > TOKEN_LAST || is_socket_token(m->token))
         return -EINVAL;
     r = table_add(&k->table, m->token);
     if (!r) {

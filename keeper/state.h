@@ -93,8 +93,9 @@ struct upgrade {
 struct keeper {
     struct home home;
     bool foreground;
-    bool attached; /* started for a living engine, not fresh */
-    int ready_fd;  /* start.c: whoever waits for the daemon to be up; -1: nobody (any more) */
+    int64_t log_limit; /* bytes of the log that make it be rotated; 0 = the usual */
+    bool attached;     /* started for a living engine, not fresh */
+    int ready_fd;      /* start.c: whoever waits for the daemon to be up; -1: nobody (any more) */
     struct rlimit child_nofile;
     struct table table;
     struct link link;

@@ -24,6 +24,7 @@ void table_init(struct table *t)
 {
     *t = (struct table){0};
     TAILQ_INIT(&t->all);
+    TAILQ_INIT(&t->sockets);
     record_init(&t->self, 0);
     for (unsigned i = 0; i < TABLE_BUCKETS; i++) {
         LIST_INIT(&t->tokens[i]);
@@ -33,10 +34,10 @@ void table_init(struct table *t)
 
 void table_deinit(struct table *t)
 {
-    for (struct record *r = TAILQ_FIRST(&t->all), *next; r; r = next) {
-        next = TAILQ_NEXT(r, all);
-        table_remove(t, r);
-    }
+    while (!TAILQ_EMPTY(&t->all))
+        table_remove(t, TAILQ_FIRST(&t->all));
+    while (!TAILQ_EMPTY(&t->sockets))
+        table_remove(t, TAILQ_FIRST(&t->sockets));
     record_close_all(&t->self);
 }
 
@@ -53,13 +54,14 @@ static struct record *lookup(struct table *t, uint64_t token)
 
 struct record *table_add(struct table *t, uint64_t token)
 {
+    bool socket = is_socket_token(token);
     struct record *r;
 
     if (lookup(t, token)) {
         errno = EEXIST;
         return NULL;
     }
-    if (t->count >= TABLE_MAX) {
+    if (socket ? t->n_sockets >= KW_SOCKETS_MAX : t->count >= TABLE_MAX) {
         errno = ENOSPC;
         return NULL;
     }
@@ -69,21 +71,23 @@ struct record *table_add(struct table *t, uint64_t token)
         return NULL;
     }
     record_init(r, token);
-    TAILQ_INSERT_TAIL(&t->all, r, all);
+    TAILQ_INSERT_TAIL(socket ? &t->sockets : &t->all, r, all);
     LIST_INSERT_HEAD(&t->tokens[token % TABLE_BUCKETS], r, same_token);
-    t->count++;
-    if (token > t->highest)
+    *(socket ? &t->n_sockets : &t->count) += 1;
+    if (!socket && token > t->highest)
         t->highest = token;
     return r;
 }
 
 void table_remove(struct table *t, struct record *r)
 {
+    bool socket = is_socket_token(r->token);
+
     table_clear_pid(r);
     record_close_all(r);
-    TAILQ_REMOVE(&t->all, r, all);
+    TAILQ_REMOVE(socket ? &t->sockets : &t->all, r, all);
     LIST_REMOVE(r, same_token);
-    t->count--;
+    *(socket ? &t->n_sockets : &t->count) -= 1;
     free(r);
 }
 

@@ -1,6 +1,7 @@
 /*
  * The keeper's records: one for each run, from the fork until its exit is acknowledged and its descriptors
- * are dropped. Record 0 is the daemon's own: the sockets and the lock that each engine needs.
+ * are dropped. Record 0 is the daemon's own: the sockets and the lock that each engine needs. Listening
+ * sockets of apps are records as well, in a list of their own.
  */
 #ifndef PM_KEEPER_TABLE_H
 #define PM_KEEPER_TABLE_H
@@ -50,15 +51,22 @@ TAILQ_HEAD(record_list, record);
 LIST_HEAD(record_bucket, record);
 
 struct table {
-    struct record self; /* token 0 */
-    struct record_list all;
-    unsigned count;   /* without `self` */
-    uint64_t highest; /* token ever seen */
+    struct record self;     /* token 0 */
+    struct record_list all; /* runs */
+    struct record_list sockets;
+    unsigned count; /* of runs, without `self` */
+    unsigned n_sockets;
+    uint64_t highest; /* token of a run ever seen */
     struct record_bucket tokens[TABLE_BUCKETS], pids[TABLE_BUCKETS];
 };
 
 void table_init(struct table *t);
 void table_deinit(struct table *t); /* closes everything held */
+
+static inline bool is_socket_token(uint64_t token)
+{
+    return token & SOCKET_TOKEN_BIT;
+}
 
 /* NULL with errno ENOSPC when the table is full, EEXIST for a token that is there, or ENOMEM. */
 struct record *table_add(struct table *t, uint64_t token);

@@ -493,16 +493,6 @@ class Home:
             return None
         return sqlite3.connect(wait_until(copy, 60, "a moment in which %s is not written" % name, step=0.5))
 
-    def wait_stored(self, name, also="1"):
-        """Until state.db has processes of this app: what is not stored yet was told to nobody, and would end with the engine."""
-        def stored():
-            db = self.database("state.db")
-            try:
-                return db.execute("SELECT 1 FROM process JOIN app ON app.id = process.app WHERE json_extract(app.json, '$.name') = ? AND " + also, [name]).fetchall()
-            finally:
-                db.close()
-        wait_until(stored, what="%s is stored" % name)
-
     def log_rows(self, app, stream):
         """All stored lines of an app's stream as bytes, in their order."""
         db = self.database("logs.db")

@@ -243,6 +243,20 @@ apps:
         self.home.ok("delete", paths[0], "--only", "ax ay")
         self.assertEqual(self.names(), ["bx", "by"])
 
+    def test_stop_and_delete_of_what_is_gone(self):
+        """Names are all that a stop needs: not the script, its folder or its env_file. A start needs them."""
+        gone = [self.home.file("gone/%s" % name, "#!/bin/sh\nexec sleep 1000\n") for name in ("a.sh", "b.sh")]
+        env_file = self.home.file("gone/env", "A=1\n")
+        path = self.home.config([{"name": "named", "script": gone[0], "cwd": os.path.dirname(gone[0]), "env_file": env_file},
+                                 {"script": gone[1], "cwd": os.path.dirname(gone[1])}])
+        self.home.ok("start", path)
+        shutil.rmtree(os.path.dirname(gone[0]))
+        self.home.ok("stop", path, "--only", "named")
+        self.assertEqual([p["pm2_env"]["status"] for p in self.home.jlist()], ["stopped", "online"])
+        self.assertIn("gone", self.home.fails(1, "start", path).err)
+        self.home.ok("delete", path)
+        self.assertEqual(self.home.jlist(), [])
+
     def test_only_means_the_name_in_the_file(self):
         path = self.home.config([{"name": n, "name_prefix": "shop", "script": SILENT} for n in "ab"])
         self.home.ok("start", path, "--only", "b")

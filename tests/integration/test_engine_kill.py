@@ -111,12 +111,73 @@ class EngineKill(PmTest):
         path = self.home.config([{"name": "a", "script": child("ready_notify")[0], "args": ["3000"], "wait_ready": True, "listen_timeout": 60000}])
         command = self.home.popen("start", path)
         wait_until(lambda: [p for p in self.home.jlist() if p["pm2_env"]["status"] == "launching" and p["pid"]], what="launching")
-        self.home.wait_stored("a", "pid")
         pid = self.home.pid("a")
         self.home.replace_engine()
         self.home.wait_status("a", "online")
         self.assertEqual(self.home.pid("a"), pid)
         self.home.finish(command)
+
+    def test_what_list_has_shown_survives(self):
+        """A start that is not stored yet goes on; so does a new process of an app that is."""
+        self.home.start("first", child("silent"))
+        for i in range(10):
+            name = "a%d" % i
+            command = self.home.popen("start", child("silent")[0], "--name", name)
+            with self.home.client() as c:
+                pid = wait_until(lambda: [p["pid"] for p in c.call("list") if p["name"] == name and p["pid"]],
+                                 what="it is listed", step=0.001)[0]
+            ticks = start_ticks(pid)
+            self.home.replace_engine()
+            self.home.finish(command)
+            self.assertEqual((self.home.pid(name), start_ticks(pid)), (pid, ticks))
+            self.assertEqual(self.home.status(name), "online")
+            self.assertEqual(self.home.restarts(name), 0)
+        self.home.ok("restart", "all")
+        self.home.replace_engine()
+        self.assertEqual(len(self.home.jlist()), 11)
+        self.assertEqual(sorted(self.home.app_pids()), sorted(p["pid"] for p in self.home.jlist()))
+
+    def test_a_new_instance_survives(self):
+        self.home.start("a", child("silent"))
+        for n in range(2, 5):
+            command = self.home.popen("scale", "a", str(n))
+            with self.home.client() as c:
+                def new():
+                    pids = [p["pid"] for p in c.call("list") if p["pid"]]
+                    return pids if len(pids) == n else None
+                pids = wait_until(new, what="the instance is listed", step=0.001)
+            self.home.replace_engine()
+            self.home.finish(command)
+            self.assertEqual([p["pid"] for p in self.home.procs("a")], pids)
+
+    def test_what_was_deleted_at_once_stays_away(self):
+        """Deleted in the moment of its start: confirmed or under way, it does not come back."""
+        self.home.start("first", child("silent"))
+        self.home.ok("delete", "first")
+        for i, confirmed in enumerate((True, False) * 3):
+            name = "a%d" % i
+            command = self.home.popen("start", child("silent")[0], "--name", name)
+            with self.home.client() as c:
+                found = wait_until(lambda: [p for p in c.call("list") if p["name"] == name and p["pid"]],
+                                   what="it is listed", step=0.001)[0]
+            deletion = self.home.popen("delete", name)
+            if confirmed:
+                self.assertEqual(self.home.finish(deletion).code, 0)
+            else:
+                with self.home.client() as c:
+                    wait_until(lambda: not [p for p in c.call("list") if p["name"] == name and p["status"] == "online"],
+                               what="its end begins", step=0.001)
+            self.home.replace_engine()
+            self.home.finish(command)
+            if confirmed:
+                self.assertEqual(self.home.jlist(), [])
+            else:
+                self.home.finish(deletion)
+                wait_until(lambda: not self.home.jlist(), what="the deletion ends")
+            self.assertFalse(alive(found["pid"]))
+            self.assertEqual(self.home.app_pids(), [])
+        self.home.replace_engine()
+        self.assertEqual(self.home.jlist(), [])
 
     def test_stdin_and_logs_still_work(self):
         self.home.start("e", child("echo_stdin"))

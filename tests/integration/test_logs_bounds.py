@@ -44,6 +44,19 @@ class Settings(PmTest):
             return 0 < sum(len(r[0]) if isinstance(r, (tuple, list)) else len(r) for r in rows) <= 70 * 1024
         wait_until(bounded, 30, "old rows are deleted")
 
+    def test_dropped_lines_are_counted_in_jlist(self):
+        writer = self.home.file("w.sh", "#!/bin/sh\nfor i in $(seq 5000); do echo \"no $i\"; done\nexec sleep 1000\n")
+        self.home.start_apps([{"name": "w", "script": writer, "log_rate_limit": {"lines": 100}},
+                              {"name": "quiet", "script": child("silent")[0], "env": {"dropped_lines": "7"}}])
+        def all_counted():
+            kept, _ = counted(self.home.app_log("w").splitlines())
+            lost = self.home.proc("w")["pm2_env"]["dropped_lines"]
+            return lost > 0 and len(kept) + lost == 5000
+        wait_until(all_counted, what="each line is kept or counted")
+        text = self.home.ok("jlist").out
+        self.assertEqual(self.home.proc("quiet")["pm2_env"]["dropped_lines"], 0)
+        self.assertEqual(text.count('"dropped_lines":0'), 1)
+
 
 class DiskFull(PmTest):
     limit = 120

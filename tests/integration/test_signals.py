@@ -105,6 +105,26 @@ class Signals(PmTest):
             self.home.wait_log(name, "got: fresh")
             self.assertEqual(read_file(self.home.log_path(name) + ".1"), "listening\n")
 
+    def test_the_daemons_own_log_is_rotated(self):
+        """At 10 MB; three old ones are kept, and both processes go on with the new one."""
+        self.home.start("a", child("silent"))
+        path = os.path.join(self.home.path, "pmd.log")
+        for i in range(5):
+            old = os.stat(path).st_ino
+            with open(path, "a") as f:
+                f.write("mark %d\n" % i)
+            os.truncate(path, 10 * 1000 * 1000 + 1)
+            wait_until(lambda: os.path.exists(path) and os.stat(path).st_ino != old, what="a new pmd.log")
+            self.assertEqual(os.stat(path + ".1").st_ino, old)
+            keeper, engine = self.home.keeper_pid(), self.home.engine_pid()
+            for pid in (keeper, engine):
+                wait_until(lambda: os.readlink("/proc/%d/fd/2" % pid) == path, what="both write to the new one")
+        self.assertEqual(sorted(n for n in os.listdir(self.home.path) if n.startswith("pmd.log")),
+                         ["pmd.log", "pmd.log.1", "pmd.log.2", "pmd.log.3"])
+        for i, name in ((4, ".1"), (3, ".2"), (2, ".3")):
+            self.assertIn("mark %d\n" % i, read_file(path + name))
+        self.assertEqual(os.stat(path).st_mode & 0o777, 0o600)
+
     def test_reload_logs(self):
         self.home.start("e", child("echo_stdin"))
         self.home.wait_log("e", "listening")

@@ -87,7 +87,6 @@ class Hanging(PmTest):
     def test_a_new_engine_asks_again(self):
         me = pwd.getpwuid(os.geteuid()).pw_name
         command = self.begin(app("a", uid=me))
-        self.home.wait_stored("a")
         self.home.replace_engine()
         self.home.finish(command)
         self.assertEqual(self.home.status("a"), "launching")

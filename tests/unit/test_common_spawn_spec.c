@@ -73,6 +73,40 @@ static void test_round_trip(void **state)
     close(fd);
 }
 
+static uint32_t version_of(int fd)
+{
+    uint32_t words[2];
+
+    assert_int_equal(pread(fd, words, sizeof(words), 0), sizeof(words));
+    return words[1];
+}
+
+/* With sockets it is version 2; without any an older keeper can still read it. */
+static void test_sockets(void **state)
+{
+    struct spawn_spec s = sample(), got;
+    struct err e;
+    int fd = spawn_spec_seal(&s, &e);
+
+    (void)state;
+    assert_int_equal(version_of(fd), 1);
+    close(fd);
+    s.nsockets = SPAWN_SOCKETS_MAX;
+    for (uint32_t i = 0; i < s.nsockets; i++)
+        s.sockets[i] = 1ull << 62 | i;
+    fd = spawn_spec_seal(&s, &e);
+    assert_int_equal(version_of(fd), 2);
+    assert_int_equal(spawn_spec_map(fd, &got), 0);
+    assert_int_equal(got.nsockets, SPAWN_SOCKETS_MAX);
+    assert_true(got.sockets[0] == 1ull << 62 && got.sockets[255] == (1ull << 62 | 255));
+    assert_string_equal(got.path, "/bin/sh");
+    assert_string_equal(got.blob, "{\"a\":1}");
+    spawn_spec_unmap(&got);
+    close(fd);
+    s.nsockets++;
+    assert_int_equal(spawn_spec_seal(&s, &e), -EINVAL);
+}
+
 static void test_least(void **state)
 {
     char *args[] = {(char *)"x", NULL};
@@ -227,9 +261,9 @@ static void test_damaged(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_least), cmocka_unit_test(test_bad_requests),
-        cmocka_unit_test(test_too_large),  cmocka_unit_test(test_seals), cmocka_unit_test(test_truncated),
-        cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_sockets),   cmocka_unit_test(test_least),
+        cmocka_unit_test(test_bad_requests), cmocka_unit_test(test_too_large), cmocka_unit_test(test_seals),
+        cmocka_unit_test(test_truncated),    cmocka_unit_test(test_damaged),
     };
 
     alarm(60);

@@ -30,7 +30,7 @@ static void round_trip(void **state)
     store_put_process(b.s, &p);
     bench_put(&b, 4);
     store_del_process(b.s, 4);
-    store_put_event(b.s, 5, "start", 3, 43, NULL);
+    store_put_event(b.s, &(struct store_event){5, "start", 3, 43, "{}"});
     store_set_ended(b.s, STORE_TERMINATED);
     store_put_saved(b.s, "last", "{\"apps\":[]}");
     store_put_saved(b.s, "before", "x");
@@ -117,10 +117,21 @@ static void events_are_pruned(void **state)
     bench_dir(&b);
     bench_open(&b);
     for (int i = 0; i < 12000; i++)
-        store_put_event(b.s, (uint64_t)i, "k", 1, 2, "text");
+        store_put_event(b.s, &(struct store_event){(uint64_t)i, "k", 1, 2, "text"});
     assert_int_equal(bench_commit(&b), 0);
     assert_in_range(bench_sql(&b, "SELECT count(*) FROM event"), 10000, 10256);
     assert_int_equal(bench_sql(&b, "SELECT max(time_ms) FROM event"), 11999);
+    /* the newest first, with what was put before the question */
+    store_put_event(b.s, &(struct store_event){20000, "last", STORE_NO_PROCESS, 0, "{\"a\":1}"});
+    bench_get_events(&b, 11000, 3);
+    assert_int_equal(b.n_events, 3);
+    assert_int_equal(b.event_time[0], 20000);
+    assert_int_equal(b.event_time[2], 11998);
+    assert_string_equal(b.event_json, "{\"a\":1}");
+    bench_get_events(&b, 11999, 10);
+    assert_int_equal(b.n_events, 2);
+    bench_get_events(&b, 30000, 10);
+    assert_int_equal(b.n_events, 0);
     bench_close(&b);
     bench_remove(&b);
 }
@@ -153,6 +164,38 @@ static void ids_are_reserved_ahead(void **state)
     assert_true(b.next_run > 1000001);
     assert_true(b.next_app > 2);
     assert_int_equal(store_next_run(b.s), b.next_run);
+    bench_close(&b);
+    bench_remove(&b);
+}
+
+/* The highest run of which there ever was a row outlives the row, also one that never got to the disk. */
+static void last_run_outlives_its_row(void **state)
+{
+    struct bench b;
+    struct store_process p = bench_process(3);
+
+    (void)state;
+    bench_dir(&b);
+    bench_open(&b);
+    assert_int_equal(b.last_run, 0);
+    p.run = 70;
+    store_put_process(b.s, &p);
+    assert_int_equal(bench_commit(&b), 0);
+    p.id = 4;
+    p.run = 90;
+    store_put_process(b.s, &p);
+    store_del_process(b.s, 4);
+    store_del_process(b.s, 3);
+    bench_close(&b);
+    bench_open(&b);
+    assert_int_equal(b.n_processes, 0);
+    assert_int_equal(b.last_run, 90);
+    p.id = 5;
+    p.run = 80;
+    store_put_process(b.s, &p);
+    bench_close(&b);
+    bench_open(&b);
+    assert_int_equal(b.last_run, 90);
     bench_close(&b);
     bench_remove(&b);
 }
@@ -242,6 +285,7 @@ int main(void)
         cmocka_unit_test(runs),
         cmocka_unit_test(events_are_pruned),
         cmocka_unit_test(ids_are_reserved_ahead),
+        cmocka_unit_test(last_run_outlives_its_row),
         cmocka_unit_test(thousand_in_one_commit),
         cmocka_unit_test(refused_row),
         cmocka_unit_test(backup_is_made),

@@ -184,7 +184,7 @@ static void test_damaged(void **state)
     memcpy(bad, data, (size_t)len);
     bad[24]++; /* the version, after the head of the first frame and the magic number */
     assert_int_equal(try_read(bad, (size_t)len, &e), -EPROTO);
-    assert_non_null(strstr(e.msg, "has version 2"));
+    assert_non_null(strstr(e.msg, "has version 3"));
 }
 
 static void test_not_sealed(void **state)
@@ -219,6 +219,7 @@ static void test_versions(void **state)
 {
     (void)state;
     assert_int_equal(keeper_check_upgrade("1"), KEEPER_CAN_UPGRADE);
+    assert_int_equal(keeper_check_upgrade("2"), KEEPER_CAN_UPGRADE);
     assert_int_equal(keeper_check_upgrade("0"), 1);
     assert_int_equal(keeper_check_upgrade("99"), 1);
     assert_int_equal(keeper_check_upgrade("x"), 1);
