@@ -71,6 +71,7 @@ enum kw_fd {
                      whose keeper died with the spawn unanswered, that no child is between fork and exec */
     KW_FD_SOCKET, /* of a socket token: bound, and listening where its kind can. The keeper never accepts */
     KW_FD_META,   /* of a socket token: sealed memfd, what the engine knows of it */
+    KW_FD_TALK,   /* memfd: the actions that an app announced on its channel, one message a line */
     KW_FD_COUNT
 };
 

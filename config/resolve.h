@@ -13,10 +13,10 @@ struct resolve {
     char *const *environ;    /* the caller's environment */
     const char *name_prefix; /* what config and --env put around the name; NULL = nothing */
     const char *name_suffix;
-    char *plain_name; /* set by resolve_app: the name without these; the caller frees */
-    bool instances_given;
-    bool log_file_default; /* log_file: true */
-    bool names_only;       /* of config_ctx */
+    char *plain_name;                 /* set by resolve_app: the name without these; the caller frees */
+    bool instances_given, mode_given; /* by the user, be it as the default */
+    bool log_file_default;            /* log_file: true */
+    bool names_only;                  /* of config_ctx */
 
     /* Called for each problem: `key` is the canonical name of the option that it is about. */
     void (*problem)(void *arg, const char *key, const char *msg);
@@ -33,8 +33,5 @@ bool resolve_app(struct resolve *r);
 
 /* What source_map_support adds to the interpreter's arguments. */
 void resolve_source_maps(struct app_spec *s);
-
-/* CPUs that this process may use: at least 1. */
-int resolve_cpus(void);
 
 #endif

@@ -50,8 +50,7 @@ static void on_trouble(void *arg, const char *text)
     struct engine *e = arg;
 
     log_error("%s", text);
-    if (e->store)
-        store_put_event(e->store, clock_wall_ms(), "trouble", 0, 0, text);
+    event_emit(e, &(struct event){.kind = EVENT_LOG_TROUBLE, .text = text});
 }
 
 static void on_spool_made(void *arg, uint64_t run, enum log_stream_kind kind, int fd)
@@ -122,6 +121,8 @@ void engine_ready(struct engine *e)
     if (own->fds[KW_FD_ATTACH] >= 0)
         e->attach = keeper_attach_new(&e->loop, own->fds[KW_FD_ATTACH], engine_keeper_asked, e);
     engine_send(e, &serves);
+    if (e->engines > 1)
+        event_emit(e, &(struct event){.kind = EVENT_ENGINE, .text = "the apps went on"});
     log_info("ready after %llu ms", (unsigned long long)(clock_wall_ms() - e->started_ms));
 }
 
@@ -192,6 +193,7 @@ void engine_end(struct engine *e)
     TAILQ_FOREACH (p, supervisor_shadows(e->sup), entry) {
         engine_spawn_forget(runtime_of(p));
     }
+    trigger_abort(e);
     users_close(users); /* before the server: requests may wait for it too */
     keeper_attach_close(e->attach);
     e->attach = NULL;
@@ -223,6 +225,8 @@ static int engine_init(struct engine *e, const char *home, int keeper_fd, struct
     int rc;
 
     *e = (struct engine){.started_ms = clock_wall_ms(), .pmd_path = own_path()};
+    TAILQ_INIT(&e->listeners);
+    TAILQ_INIT(&e->triggers);
     holds_init(&e->holds);
     rc = home_open(&e->home, home, 0, err);
     if (rc < 0)

@@ -67,11 +67,12 @@ static void forget_if_over(struct engine *e, struct hold *hold)
 
 void engine_ack(struct engine *e, uint64_t run)
 {
-    static const enum kw_fd kinds[] = {KW_FD_PIDFD, KW_FD_STDIN, KW_FD_IPC, KW_FD_NOTIFY};
+    static const enum kw_fd kinds[] = {KW_FD_PIDFD, KW_FD_STDIN, KW_FD_IPC, KW_FD_NOTIFY, KW_FD_TALK};
     struct kw_msg m = {.type = KW_ACK, .token = run}, drop = {.type = KW_DROP, .token = run};
     struct hold *hold = holds_get(&e->holds, run);
 
     kw_add_fd(&drop, KW_FD_NOTIFY, -1);
+    kw_add_fd(&drop, KW_FD_TALK, -1);
     engine_send(e, &drop);
     engine_send(e, &m);
     if (!hold)

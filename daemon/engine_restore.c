@@ -111,6 +111,7 @@ void restore_message(struct engine *e, struct kw_msg *m)
         break;
     case KW_SNAPSHOT_END:
         store_run_seen(e->store, m->token);
+        e->engines = m->arg;
         r->had_other_keeper |= m->arg <= 1 || !r->n_records; /* or it may have been so, and all has ended */
         snapshot_done(e);
         finish_if_complete(e);

@@ -12,6 +12,8 @@
 #include "common/mem.h"
 #include "common/plog.h"
 #include "daemon/app_cache.h"
+#include "daemon/app_message.h"
+#include "daemon/app_talk.h"
 #include "daemon/channel.h"
 #include "daemon/engine.h"
 #include "daemon/engine_listen.h"
@@ -230,7 +232,7 @@ static void sys_run_started(void *ctx, struct process *p)
     free(r->detail);
     r->detail = NULL;
     save_run(e, p, NULL);
-    store_put_event(e->store, clock_wall_ms(), "start", p->id, p->run, p->by);
+    engine_tell_started(e, p);
 }
 
 static void sys_run_ended(void *ctx, struct process *p, const struct run_end *end)
@@ -240,8 +242,9 @@ static void sys_run_ended(void *ctx, struct process *p, const struct run_end *en
     struct hold *hold = holds_make(&e->holds, end->run);
 
     save_run(e, p, end);
-    store_put_event(e->store, p->last.ended_ms, "exit", p->id, end->run, r->detail);
+    engine_tell_ended(e, p, end->run);
     engine_save_process(e, p);
+    app_message_ended(e, p);
     channel_free(r->channel);
     r->channel = NULL;
     notify_free(r->notify);
@@ -382,8 +385,7 @@ static void sys_changed(void *ctx, struct process *p, enum lc_state old)
         if (app_rests(p->app))
             sockets_app_rests(e->sockets, p->app->id);
     }
-    if (p->state != old)
-        store_put_event(e->store, clock_wall_ms(), lc_state_word(p->state), p->id, p->run, NULL);
+    engine_tell_changed(e, p, old);
 }
 
 static void runtime_closed(uv_handle_t *handle)
@@ -394,6 +396,7 @@ static void runtime_closed(uv_handle_t *handle)
         return;
     free(r->detail);
     free(r->version);
+    app_talk_free(r->talk);
     buf_free(&r->record);
     free(r);
 }
@@ -425,6 +428,7 @@ static void sys_deleted(void *ctx, struct process *p)
 {
     struct engine *e = ctx;
 
+    engine_tell_deleted(e, p);
     store_del_process(e->store, p->id);
     engine_listen_rests(e, p);
     if (TAILQ_EMPTY(&p->app->processes)) {
@@ -514,7 +518,7 @@ static void sys_replaced(void *ctx, struct process *p, struct process *old)
     find_version(e, p);
     engine_listen_replaced(e, p);
     put_pid_file(e, p, p->pid);
-    store_put_event(e->store, clock_wall_ms(), "reload", p->id, p->run, p->by);
+    engine_tell_reloaded(e, p);
 }
 
 static void sys_set_spec(void *ctx, struct app *app, struct app_spec *take_spec)

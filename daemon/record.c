@@ -1,12 +1,16 @@
 #include "daemon/record.h"
 
 #include <pwd.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/mem.h"
+#include "config/exec_mode.h"
+#include "config/options.h"
 #include "config/spec.h"
 #include "daemon/app_cache.h"
+#include "daemon/app_talk.h"
 #include "daemon/log_paths.h"
 #include "daemon/sample.h"
 
@@ -135,6 +139,9 @@ static bool is_field(const char *name)
                                          "stop_exit_codes",
                                          "uid",
                                          "gid",
+                                         "listen",
+                                         "cluster_schedule",
+                                         "graceful_http",
                                          "watch",
                                          "vizion",
                                          "pmx",
@@ -193,15 +200,34 @@ static void write_constants(struct jsonw *w)
         jsonw_key(w, unknown[i]);
         jsonw_null(w);
     }
+}
+
+static void write_json(struct jsonw *w, const char *key, const json_t *value)
+{
+    char *text = value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+
+    if (key)
+        jsonw_key(w, key);
+    jsonw_raw(w, text ? text : "{}", text ? strlen(text) : 2);
+    free(text);
+}
+
+/* What the app announced on its channel. */
+static void write_talk(struct jsonw *w, const struct app_talk *t)
+{
+    const char *name;
+    json_t *action;
+
     jsonw_key(w, "axm_actions");
     jsonw_arr_begin(w);
-    jsonw_arr_end(w);
-    static const char *const empty[] = {"axm_monitor", "axm_options", "axm_dynamic"};
-    for (size_t i = 0; i < ARRAY_LEN(empty); i++) {
-        jsonw_key(w, empty[i]);
-        jsonw_obj_begin(w);
-        jsonw_obj_end(w);
+    if (t) {
+        json_object_foreach (t->actions, name, action)
+            write_json(w, NULL, action);
     }
+    jsonw_arr_end(w);
+    write_json(w, "axm_monitor", t ? t->monitor : NULL);
+    write_json(w, "axm_options", t ? t->options : NULL);
+    write_json(w, "axm_dynamic", NULL);
 }
 
 static void make_own_constants(struct engine *e, struct jsonw *w, const struct process *p)
@@ -269,6 +295,22 @@ static void write_policy(struct jsonw *w, const struct app_spec *s)
         jsonw_kstr(w, "gid", s->gid);
 }
 
+static void write_sockets(struct jsonw *w, const struct app_spec *s)
+{
+    if (s->listen.n) {
+        json_t *list = app_spec_key_to_json(s, option_by_name("listen"));
+        _cleanup_free_ char *text = json_dumps(list, JSON_COMPACT);
+
+        jsonw_key(w, "listen");
+        jsonw_raw(w, text, strlen(text));
+        json_decref(list);
+    }
+    if (app_is_cluster(s)) {
+        jsonw_kstr(w, "cluster_schedule", s->cluster_schedule);
+        jsonw_kbool(w, "graceful_http", s->graceful_http);
+    }
+}
+
 static void write_command(struct jsonw *w, const struct app_spec *s)
 {
     jsonw_kstr(w, "pm_exec_path", s->script);
@@ -295,6 +337,7 @@ static void make_config(struct jsonw *w, const struct app_spec *s)
     jsonw_kstr(w, "username", user_of(s));
     write_command(w, s);
     write_policy(w, s);
+    write_sockets(w, s);
     write_constants(w);
     jsonw_key(w, "env");
     jsonw_obj_begin(w);
@@ -320,6 +363,7 @@ static void write_pm2_env(struct engine *e, struct jsonw *w, struct process *p)
     jsonw_kstr(w, "version", runtime_of(p)->version ? runtime_of(p)->version : "N/A");
     write_own_constants(e, w, p);
     app_text_write(p->app, APP_TEXT_CONFIG, w, make_config);
+    write_talk(w, runtime_of(p)->talk);
     jsonw_obj_end(w);
 }
 
