@@ -227,8 +227,8 @@ static void sys_run_started(void *ctx, struct process *p)
     struct engine *e = ctx;
     struct runtime *r = runtime_of(p);
 
-    put_pid_file(e, p, p->pid);
-
+    if (p->role == ROLE_SLOT)
+        put_pid_file(e, p, p->pid);
     free(r->detail);
     r->detail = NULL;
     save_run(e, p, NULL);
@@ -266,7 +266,7 @@ static uint64_t pipe_inode(const struct hold *hold, enum kw_fd kind)
 
 void engine_save_process(struct engine *e, const struct process *p)
 {
-    const struct hold *hold = p->run ? holds_get(&e->holds, p->run) : NULL;
+    const struct hold *hold = p->run && p->role == ROLE_SLOT ? holds_get(&e->holds, p->run) : NULL;
     struct store_process row = {
         .id = p->id,
         .app = p->app->id,
@@ -300,7 +300,8 @@ void engine_save_process(struct engine *e, const struct process *p)
         .last_error = p->last.error,
     };
 
-    store_put_process(e->store, &row);
+    if (p->role == ROLE_SLOT) /* of the others the keeper's notes tell */
+        store_put_process(e->store, &row);
 }
 
 void engine_save_app(struct engine *e, struct app *a)
@@ -375,6 +376,8 @@ static void sys_changed(void *ctx, struct process *p, enum lc_state old)
         engine_note(e, p);
     if (p->state == LC_STOPPING)
         engine_spawn_cancel(p);
+    if (p->role != ROLE_SLOT)
+        return;
     engine_save_process(e, p);
     if (p->state != old && (p->state == LC_STOPPED || p->state == LC_ERRORED)) {
         put_pid_file(e, p, 0);
@@ -414,6 +417,9 @@ void runtimes_end(struct engine *e)
     struct process *p;
 
     TAILQ_FOREACH (p, supervisor_processes(e->sup), entry) {
+        runtime_end(runtime_of(p));
+    }
+    TAILQ_FOREACH (p, supervisor_shadows(e->sup), entry) {
         runtime_end(runtime_of(p));
     }
 }
@@ -467,15 +473,63 @@ static void version_found(void *arg, char *version)
     free(v);
 }
 
+static void find_version(struct engine *e, const struct process *p)
+{
+    struct version_of *v = xcalloc(1, sizeof(*v));
+
+    *v = (struct version_of){e, p->id};
+    package_version_find(&e->loop, p->app->spec->script, version_found, v);
+}
+
 struct process *engine_add_process(struct engine *e, struct app *a, uint32_t instance, int64_t id)
 {
     struct process *p = supervisor_add_process(e->sup, a, instance, id);
-    struct version_of *v = xcalloc(1, sizeof(*v));
 
     runtime_new(e, p);
-    *v = (struct version_of){e, p->id};
-    package_version_find(&e->loop, a->spec->script, version_found, v);
+    find_version(e, p);
     return p;
+}
+
+static void sys_shadow_made(void *ctx, struct process *p)
+{
+    runtime_new(ctx, p);
+}
+
+static void sys_shadow_gone(void *ctx, struct process *p)
+{
+    struct engine *e = ctx;
+    const struct process *slot = supervisor_by_id(e->sup, p->id);
+
+    /* The slot may have come to rest before what it had beside it. */
+    if (slot && slot->app->id == p->app->id && app_rests(slot->app))
+        sockets_app_rests(e->sockets, slot->app->id);
+    runtime_end(runtime_of(p));
+    p->runtime = NULL;
+}
+
+static void sys_replaced(void *ctx, struct process *p, struct process *old)
+{
+    struct engine *e = ctx;
+    struct runtime *r = runtime_of(p), *was = runtime_of(old);
+
+    free(r->version); /* the old one's, until it is known whether there is another */
+    r->version = was->version;
+    was->version = NULL;
+    find_version(e, p);
+    engine_listen_replaced(e, p);
+    put_pid_file(e, p, p->pid);
+    engine_tell_reloaded(e, p);
+}
+
+static void sys_set_spec(void *ctx, struct app *app, struct app_spec *take_spec)
+{
+    engine_set_spec(ctx, app, take_spec);
+}
+
+static void sys_app_gone(void *ctx, struct app *app)
+{
+    (void)ctx;
+    app_cache_drop(app);
 }
 
 void engine_sys_init(struct engine *e)
@@ -498,5 +552,10 @@ void engine_sys_init(struct engine *e)
         .run_ended = sys_run_ended,
         .changed = sys_changed,
         .deleted = sys_deleted,
+        .shadow_made = sys_shadow_made,
+        .shadow_gone = sys_shadow_gone,
+        .replaced = sys_replaced,
+        .set_spec = sys_set_spec,
+        .app_gone = sys_app_gone,
     };
 }
