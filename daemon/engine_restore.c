@@ -50,6 +50,7 @@ static void take_record(struct engine *e, struct kw_msg *m)
     hold->start_us = m->start_us;
     hold->exited = m->flags & KW_HAS_EXITED || (m->flags & KW_EXEC_KNOWN && m->error);
     hold->foreign = m->flags & KW_FOREIGN;
+    hold->told = m->flags & KW_TOLD;
     e->restore->had_other_keeper |= hold->foreign;
     memcpy(hold->note, m->note, m->note_len);
     hold->note_len = m->note_len;

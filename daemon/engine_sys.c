@@ -15,8 +15,11 @@
 #include "daemon/app_message.h"
 #include "daemon/app_talk.h"
 #include "daemon/channel.h"
+#include "daemon/cluster.h"
 #include "daemon/engine.h"
+#include "daemon/engine_cluster.h"
 #include "daemon/engine_listen.h"
+#include "daemon/events.h"
 #include "daemon/log_paths.h"
 #include "daemon/log_policy.h"
 #include "daemon/notify.h"
@@ -122,6 +125,7 @@ static void sys_terminate(void *ctx, struct process *p)
     struct runtime *r = runtime_of(p);
     struct tree_job job = tree_job_of(e, p, p->run, TREE_SIGNAL);
 
+    engine_cluster_leave(p);
     if (p->app->spec->shutdown_with_message && r->channel && channel_send(r->channel, "\"shutdown\"") == 0)
         return;
     job.sig = (int)p->app->spec->stop_signal;
@@ -245,8 +249,7 @@ static void sys_run_ended(void *ctx, struct process *p, const struct run_end *en
     engine_tell_ended(e, p, end->run);
     engine_save_process(e, p);
     app_message_ended(e, p);
-    channel_free(r->channel);
-    r->channel = NULL;
+    engine_cluster_disconnect(p);
     notify_free(r->notify);
     r->notify = NULL;
     sockets_run_ended(e->sockets, end->run);
@@ -382,6 +385,7 @@ static void sys_changed(void *ctx, struct process *p, enum lc_state old)
     if (p->state != old && (p->state == LC_STOPPED || p->state == LC_ERRORED)) {
         put_pid_file(e, p, 0);
         engine_listen_rests(e, p);
+        cluster_slot_rests(e->cluster, p->app->id, p->instance);
         if (app_rests(p->app))
             sockets_app_rests(e->sockets, p->app->id);
     }
@@ -404,9 +408,8 @@ static void runtime_closed(uv_handle_t *handle)
 static void runtime_end(struct runtime *r)
 {
     engine_spawn_forget(r);
-    channel_free(r->channel);
+    engine_cluster_disconnect(r->process);
     notify_free(r->notify);
-    r->channel = NULL;
     r->notify = NULL;
     for (int i = 0; i < SYS_TIMER_COUNT; i++)
         uv_close((uv_handle_t *)&r->timers[i], runtime_closed);
@@ -431,6 +434,7 @@ static void sys_deleted(void *ctx, struct process *p)
     engine_tell_deleted(e, p);
     store_del_process(e->store, p->id);
     engine_listen_rests(e, p);
+    cluster_slot_rests(e->cluster, p->app->id, p->instance);
     if (TAILQ_EMPTY(&p->app->processes)) {
         store_del_app(e->store, p->app->id);
         sockets_app_deleted(e->sockets, p->app->id);
@@ -558,4 +562,5 @@ void engine_sys_init(struct engine *e)
         .set_spec = sys_set_spec,
         .app_gone = sys_app_gone,
     };
+    engine_cluster_sys(&e->sys);
 }
