@@ -38,7 +38,8 @@ struct sock_request {
     const char *owner, *group; /* of the socket file; NULL = the app's */
     const char *uid, *gid;     /* the app's, as in its configuration: with whose rights it is bound */
     /* Of the app's `listen`: children take it by its number, so it is a blocking one, as they expect it, and
-     * it stays while the app is up, whether a run uses it or not. */
+     * it stays while the app is up, whether a run uses it or not. Its port may be a low one: the
+     * configuration is the daemon's owner's. */
     bool configured;
     json_t *extra; /* kept with it, see sock_extra; may be NULL */
 };

@@ -96,13 +96,17 @@ static int first_unprivileged_port(void)
     return n > 0 ? atoi(text) : 1024;
 }
 
-/* Low ports are given by a capability, which a thread cannot lay down for one call: so it is decided here. */
+/*
+ * Low ports are given by a capability, which a thread cannot lay down for one call: so it is decided here.
+ * What the configuration asks for is the daemon's owner's wish, whoever the app's user is.
+ */
 static int check_port(struct sock_bind *b)
 {
     _cleanup_free_ char *address = NULL;
     int first;
 
-    if (!b->as_user || !b->ids.uid || !b->port || b->port >= (first = first_unprivileged_port()))
+    if (!b->by_app || !b->as_user || !b->ids.uid || !b->port ||
+        b->port >= (first = first_unprivileged_port()))
         return 0;
     address = asked_address(b);
     b->error = -EACCES;

@@ -67,7 +67,8 @@ struct sock_bind {
     bool v6only, reuse_port, reuse_address, blocking;
     uint32_t mode;
     bool add_mode;
-    bool as_user;          /* with the rights of `ids`, which are not the daemon's */
+    bool by_app;  /* asked for by the app itself, not by the configuration, which is the daemon's owner's */
+    bool as_user; /* with the rights of `ids`, which are not the daemon's */
     struct user_ids ids;   /* name and home unset */
     uint32_t owner, group; /* of the socket file; UINT32_MAX = as it is */
     bool may_retry;        /* the address may be one that was given up a moment ago */

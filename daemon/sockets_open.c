@@ -49,6 +49,7 @@ void sock_bind_init(struct sock_bind *b, const struct sock_request *r)
                             .reuse_port = r->reuse_port,
                             .reuse_address = r->reuse_address,
                             .blocking = r->configured,
+                            .by_app = !r->configured,
                             .mode = r->mode,
                             .add_mode = r->add_mode,
                             .owner = UINT32_MAX,

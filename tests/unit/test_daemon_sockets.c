@@ -306,6 +306,12 @@ static void test_low_port_of_a_user(void **state)
     assert_non_null(strstr(g.words, "ports below 1024 are for root, and the app's user has the id 65534"));
     r.port = 0;
     must(&r);
+    /* The configuration is the owner's: what it says is bound for the app's user as well. */
+    r.key = "b";
+    r.port = 81;
+    r.configured = true;
+    g = ask(&r);
+    assert_true(g.error == 0 || g.error == -EADDRINUSE);
 }
 
 static void test_reuse_port(void **state)
