@@ -35,6 +35,7 @@ struct sock {
     struct sock_file file;
     bool configured;
     bool replaced; /* its file went, another socket has its key: only its runs hold it */
+    bool released; /* not of `listen` any more: it goes with its last run */
     json_t *extra;
     uint64_t *runs; /* that use it */
     size_t n_runs;

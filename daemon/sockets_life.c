@@ -139,7 +139,7 @@ static bool take_out(struct sock *k, uint64_t run)
 /* The last user went. */
 static void now_unused(struct sock *k, uint64_t linger_ms)
 {
-    if (k->replaced || !sock_app_up(k->set, k->app))
+    if (k->replaced || k->released || !sock_app_up(k->set, k->app))
         sock_close(k);
     else if (!k->configured)
         sock_linger(k, linger_ms);
@@ -164,9 +164,14 @@ void sockets_run_ended(struct sockets *s, uint64_t run)
 
 void sock_release(struct sock *k)
 {
+    bool known = k->released;
+
     k->configured = false;
+    k->released = true;
     if (!k->n_runs)
         sock_close(k);
+    else if (!known && sock_keep(k) < 0) /* for the next engine */
+        log_warn("the keeper is not told that %s is not of `listen` any more", k->address);
 }
 
 /* Has every process of the app been up since long before? While one is down or starts, it may be about to

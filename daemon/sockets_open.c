@@ -159,6 +159,7 @@ static void bind_done(uv_work_t *w, int status)
 {
     struct sock_open *o = w->data;
     struct sock_bind *b = &o->bind;
+    bool fresh = b->fd >= 0;
     struct sock *k;
 
     if (!o->set) {
@@ -179,6 +180,7 @@ static void bind_done(uv_work_t *w, int status)
         if (b->kind != SOCK_UDP)
             listen(k->fd, b->backlog); /* as it is asked for now */
         k->configured |= o->configured;
+        k->released = false;
     } else if (!b->error) {
         k = enter(o);
     } else {
@@ -186,8 +188,9 @@ static void bind_done(uv_work_t *w, int status)
     }
     if (b->error == -EADDRINUSE)
         name_app(o);
-    if (k && !sock_app_up(o->set, o->app) && TAILQ_EMPTY(&o->waits)) {
-        sock_close(k); /* its spawn was cancelled, and the app is at rest */
+    /* Its spawn was cancelled: a new one is in nobody's hands, and connections would wait in it for good. */
+    if (k && TAILQ_EMPTY(&o->waits) && (fresh || !sock_app_up(o->set, o->app))) {
+        sock_close(k);
         k = NULL;
     }
     answer(o, k, b->error, b->error ? b->err.msg : "");

@@ -617,6 +617,44 @@ static void test_opened_for_nobody(void **state)
     assert_null(sockets_find(e.sockets, 1, "a"));
 }
 
+/* One of several instances is stopped while its socket is opened: connections must not wait in it. */
+static void test_opened_for_nobody_of_an_app_that_is_up(void **state)
+{
+    struct sock_request r = tcp("slot 1", "127.0.0.1", 0);
+    struct got g = {0};
+
+    (void)state;
+    r.configured = true;
+    sockets_cancel(sockets_open(e.sockets, &r, on_socket, &g));
+    for (int i = 0; i < 100; i++, usleep(1000))
+        uv_run(&e.loop, UV_RUN_NOWAIT);
+    assert_null(sockets_find(e.sockets, 1, "slot 1"));
+}
+
+/* Of a changed `listen`: with its last run it goes at once, unless it is wanted again. */
+static void test_released_in_use(void **state)
+{
+    struct sock_request r = tcp("a", "127.0.0.1", 0);
+    struct sock *s;
+    int port;
+
+    (void)state;
+    r.configured = true;
+    s = must(&r);
+    port = sock_port(s);
+    sock_use(s, 5);
+    sock_release(s);
+    assert_ptr_equal(must(&r), s);
+    sockets_run_ended(e.sockets, 5);
+    assert_true(connects(port));
+    sock_use(s, 6);
+    sock_release(s);
+    assert_true(connects(port));
+    sockets_run_ended(e.sockets, 6);
+    assert_false(connects(port));
+    assert_null(sockets_find(e.sockets, 1, "a"));
+}
+
 static void test_rest_and_delete(void **state)
 {
     struct sock_request r = tcp("a", "127.0.0.1", 0), other = tcp("b", "127.0.0.1", 0);
@@ -872,6 +910,8 @@ int main(void)
         T(test_shared_and_cancelled),
         T(test_all_of_a_list),
         T(test_opened_for_nobody),
+        T(test_opened_for_nobody_of_an_app_that_is_up),
+        T(test_released_in_use),
         T(test_rest_and_delete),
         T(test_closed_with_copies_about),
         T(test_lingers),
