@@ -205,9 +205,13 @@ static int inet_bind(struct sock_bind *b)
 void sock_bind_run(struct sock_bind *b)
 {
     b->fd = -1;
-    if (b->error || b->exists)
+    if (b->error)
         return;
-    if (b->kind == SOCK_UNIX)
+    if (b->exists) {
+        /* The configuration may say something else now than when it was made. */
+        if (b->kind == SOCK_UNIX && !b->by_app && b->file.ino)
+            sock_unix_dress(b);
+    } else if (b->kind == SOCK_UNIX)
         sock_unix_bind(b);
     else
         inet_bind(b);

@@ -73,7 +73,7 @@ struct sock_bind {
     struct user_ids ids;   /* name and home unset */
     uint32_t owner, group; /* of the socket file; UINT32_MAX = as it is */
     bool may_retry;        /* the address may be one that was given up a moment ago */
-    bool exists;           /* there is one: nothing to do */
+    bool exists;           /* there is one, `file`: nothing to bind */
     /* out */
     int fd; /* -1 when it failed, or nothing was to do */
     int real_port;
@@ -92,6 +92,7 @@ bool sock_address_of(const struct sock_bind *b, int family, struct sockaddr_stor
 
 /* sockets_unix.c: as sock_bind_run */
 int sock_unix_bind(struct sock_bind *b);
+int sock_unix_dress(struct sock_bind *b);        /* mode and owner of what is there (b->file) */
 struct sock_file sock_file_at(const char *path); /* all 0: none, or no socket */
 void sock_file_remove(const char *path, struct sock_file file);
 
@@ -112,7 +113,9 @@ void sock_free(struct sock *s); /* the keeper keeps it */
 
 /* sockets_life.c */
 void sock_close(struct sock *s);
-void sock_remove_file(struct sock *s); /* on a thread; if it still is the one that was made */
+/* On a thread; if it still is the one that was made. */
+void sock_remove_file(struct sock *s);
+void sock_remove_path(struct sockets *s, char *take_path, struct sock_file file);
 void sock_linger(struct sock *s, uint64_t ms);
 bool sock_app_up(const struct sockets *s, uint64_t app);
 bool sock_app_known(const struct sockets *s, uint64_t app);

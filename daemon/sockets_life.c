@@ -72,19 +72,23 @@ static void file_removed(uv_work_t *w, int status)
         free(s);
 }
 
+void sock_remove_path(struct sockets *s, char *take_path, struct sock_file file)
+{
+    struct removal *r = xcalloc(1, sizeof(*r));
+
+    *r = (struct removal){.set = s, .path = take_path, .file = file};
+    r->work.data = r;
+    s->removing++;
+    if (uv_queue_work(&s->engine->loop, &r->work, remove_file, file_removed) < 0)
+        file_removed(&r->work, 0);
+}
+
 void sock_remove_file(struct sock *k)
 {
-    struct removal *r;
-
     if (!k->file.ino || k->replaced)
         return;
-    r = xcalloc(1, sizeof(*r));
-    *r = (struct removal){.set = k->set, .path = k->path, .file = k->file};
+    sock_remove_path(k->set, k->path, k->file);
     k->path = NULL;
-    r->work.data = r;
-    k->set->removing++;
-    if (uv_queue_work(&k->set->engine->loop, &r->work, remove_file, file_removed) < 0)
-        file_removed(&r->work, 0);
 }
 
 void sock_close(struct sock *k)

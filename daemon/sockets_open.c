@@ -132,7 +132,8 @@ static struct sock *enter(struct sock_open *o)
     int error;
 
     if (!sock_app_known(o->set, o->app)) {
-        sock_file_remove(o->path ? o->path : "", b->file);
+        if (b->file.ino)
+            sock_remove_path(o->set, xstrdup(o->path), b->file);
         b->error = err_set(&b->err, -ECANCELED, "the app was deleted meanwhile");
         return NULL;
     }
@@ -163,7 +164,8 @@ static void bind_done(uv_work_t *w, int status)
     struct sock *k;
 
     if (!o->set) {
-        sock_file_remove(o->path ? o->path : "", b->file);
+        if (fresh)
+            sock_file_remove(o->path ? o->path : "", b->file);
         open_free(o);
         return;
     }
@@ -173,6 +175,7 @@ static void bind_done(uv_work_t *w, int status)
         k = sockets_find(o->set, o->app, o->key);
         if (!k) { /* it went in this turn */
             b->exists = false;
+            b->file = (struct sock_file){0, 0};
             o->step = STEP_APP;
             go_on(o);
             return;
@@ -313,7 +316,9 @@ static void begin(struct sock_open *o)
     if (k) {
         o->bind.fd = -1;
         o->bind.exists = true;
-        o->step = STEP_FILES;
+        o->bind.file = k->file;
+        if (!o->configured || k->kind != SOCK_UNIX)
+            o->step = STEP_FILES;
         go_on(o);
     } else if (sock_count(s, o->app) >= SOCKETS_AN_APP) {
         snprintf(words, sizeof(words), "the app has %u listening sockets already: there is no room for more",

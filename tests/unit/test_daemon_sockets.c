@@ -457,6 +457,60 @@ static void test_unix_other_file(void **state)
     assert_int_equal(access(path, F_OK), 0);
 }
 
+/* A changed mode is that of the socket that there is. */
+static void test_unix_other_mode(void **state)
+{
+    struct sock_request r = unix_at(path);
+    struct sock *s;
+    struct stat st;
+
+    (void)state;
+    r.configured = true;
+    r.mode = 0600;
+    s = must(&r);
+    r.mode = 0666;
+    assert_ptr_equal(must(&r), s);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0666);
+    if (geteuid() != 0)
+        return;
+    r.owner = "65534";
+    r.mode = 0640;
+    assert_ptr_equal(must(&r), s);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_uid, 65534);
+    assert_int_equal(st.st_mode & 07777, 0640);
+    assert_true(connects_to(path));
+}
+
+/* What is removed is what was made, though the way to it leads elsewhere by then. */
+static void test_unix_folder_exchanged(void **state)
+{
+    char other[sizeof(folder)] = "/tmp/pm-sockets-XXXXXX", moved[sizeof(folder) + 8], there[60];
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sock_request r = unix_at(path);
+
+    (void)state;
+    assert_non_null(mkdtemp(other));
+    snprintf(there, sizeof(there), "%s/s", other);
+    snprintf(a.sun_path, sizeof(a.sun_path), "%s", there);
+    assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+    must(&r);
+    snprintf(moved, sizeof(moved), "%s.moved", folder);
+    assert_int_equal(rename(folder, moved), 0);
+    assert_int_equal(symlink(other, folder), 0);
+    sockets_app_deleted(e.sockets, 1);
+    for (int i = 0; i < 100; i++, usleep(1000))
+        uv_run(&e.loop, UV_RUN_NOWAIT);
+    assert_int_equal(access(there, F_OK), 0);
+    unlink(folder);
+    assert_int_equal(rename(moved, folder), 0);
+    unlink(there);
+    rmdir(other);
+    close(fd);
+}
+
 /* Apps like to remove the path before they listen: the second worker removes the first one's socket. */
 static void test_unix_removed(void **state)
 {
@@ -904,6 +958,8 @@ int main(void)
         T(test_unix_without_the_right),
         T(test_unix_stale),
         T(test_unix_other_file),
+        T(test_unix_other_mode),
+        T(test_unix_folder_exchanged),
         T(test_unix_removed),
         T(test_unix_abstract),
         T(test_unix_bad_paths),
