@@ -216,7 +216,11 @@ static void on_ids(void *arg, const struct user_ids *ids, const struct err *e)
         return;
     }
     if (!ids) {
-        answer(o, NULL, e->code, e->msg);
+        struct err words = *e;
+
+        if (o->step == STEP_OWNER)
+            err_wrap(&words, "owner and group of unix:%.300s", o->path);
+        answer(o, NULL, words.code, words.msg);
         return;
     }
     if (o->step == STEP_APP) {

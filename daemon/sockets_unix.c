@@ -126,7 +126,8 @@ static int remove_stale(struct sock_bind *b, const struct sockaddr_un *a, sockle
     if (!before.ino) {
         b->error = -EADDRINUSE;
         return err_set(&b->err, -EADDRINUSE,
-                       "cannot listen on unix:%.300s: there is something else than a socket; remove it",
+                       "cannot listen on unix:%.300s: something is there that is no socket; take another "
+                       "path, or move it away",
                        b->path);
     }
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -152,6 +153,21 @@ static int remove_stale(struct sock_bind *b, const struct sockaddr_un *a, sockle
     return -EADDRINUSE;
 }
 
+/* A path that cannot be had is mostly a matter of its folder. */
+static int bind_refused(struct sock_bind *b, int error)
+{
+    size_t used;
+
+    sock_bind_fail(b, error, "listen on");
+    used = strlen(b->err.msg);
+    if (b->path[0] == '/' && error == -ENOENT)
+        snprintf(b->err.msg + used, sizeof(b->err.msg) - used, "; its folder must exist");
+    else if (error == -EACCES && b->as_user)
+        snprintf(b->err.msg + used, sizeof(b->err.msg) - used,
+                 "; the app's user, who has the id %u, must be able to write in its folder", b->ids.uid);
+    return error;
+}
+
 static int bind_path(struct sock_bind *b, int fd)
 {
     struct sockaddr_un a;
@@ -162,7 +178,7 @@ static int bind_path(struct sock_bind *b, int fd)
         if (bind(fd, (struct sockaddr *)&a, len) == 0)
             return 0;
         if (errno != EADDRINUSE || tries > 1)
-            return sock_bind_fail(b, -errno, "listen on");
+            return bind_refused(b, -errno);
         rc = remove_stale(b, &a, len);
     }
     return rc;

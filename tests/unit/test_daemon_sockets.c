@@ -421,6 +421,8 @@ static void test_unix_without_the_right(void **state)
     g = ask(&r);
     assert_int_equal(g.error, -EACCES);
     assert_non_null(strstr(g.words, "cannot listen on unix:/tmp/pm-sockets-"));
+    assert_non_null(
+        strstr(g.words, "; the app's user, who has the id 65534, must be able to write in its folder"));
 }
 
 static void test_unix_stale(void **state)
@@ -453,7 +455,7 @@ static void test_unix_other_file(void **state)
     close(fd);
     g = ask(&r);
     assert_int_equal(g.error, -EADDRINUSE);
-    assert_non_null(strstr(g.words, "something else than a socket"));
+    assert_non_null(strstr(g.words, "something is there that is no socket"));
     assert_int_equal(access(path, F_OK), 0);
 }
 
@@ -569,7 +571,14 @@ static void test_unix_bad_paths(void **state)
     r.path = "relative";
     assert_int_equal(ask(&r).error, -EINVAL);
     r.path = "/nonexistent/folder/s";
-    assert_int_equal(ask(&r).error, -ENOENT);
+    g = ask(&r);
+    assert_int_equal(g.error, -ENOENT);
+    assert_non_null(strstr(g.words, "; its folder must exist"));
+    r.path = path;
+    r.owner = "no-such-user";
+    g = ask(&r);
+    assert_non_null(strstr(g.words, "owner and group of unix:/tmp/"));
+    assert_non_null(strstr(g.words, ": there is no user \"no-such-user\""));
 }
 
 /* ---- life ---- */
