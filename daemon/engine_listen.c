@@ -167,6 +167,18 @@ void engine_listen_replaced(struct engine *e, const struct process *p)
     requests_free(&r);
 }
 
+void engine_listen_failed(struct engine *e, const struct process *slot)
+{
+    const struct process *p;
+
+    /* Another candidate may have the same configuration. The last one of them, or what comes of it, closes.
+     */
+    TAILQ_FOREACH (p, supervisor_shadows(e->sup), entry)
+        if (p->role == ROLE_CANDIDATE && p->app->id == slot->app->id)
+            return;
+    engine_listen_replaced(e, slot);
+}
+
 char *engine_listen_words(const struct process *p, int error, const char *words)
 {
     static const char by[] = "(by pid ";
