@@ -83,6 +83,7 @@ void sockets_app_deleted(struct sockets *s, uint64_t app);
 
 /* Not of `listen` any more (its configuration changed): goes when no run uses it, now or later. */
 void sock_release(struct sock *s);
+void sock_retain(struct sock *s); /* but it is again */
 
 int sock_fd(const struct sock *s); /* non-blocking, but for a `configured` one; stays the module's */
 uint64_t sock_token(const struct sock *s);

@@ -178,6 +178,16 @@ void sock_release(struct sock *k)
         log_warn("the keeper is not told that %s is not of `listen` any more", k->address);
 }
 
+void sock_retain(struct sock *k)
+{
+    if (!k->released)
+        return;
+    k->released = false;
+    k->configured = true;
+    if (sock_keep(k) < 0)
+        log_warn("the keeper is not told that %s is of `listen` again", k->address);
+}
+
 /* Has every process of the app been up since long before? While one is down or starts, it may be about to
  * ask.
  */

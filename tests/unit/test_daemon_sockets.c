@@ -712,6 +712,11 @@ static void test_released_in_use(void **state)
     assert_true(connects(port));
     sock_use(s, 6);
     sock_release(s);
+    sock_retain(s);
+    sockets_run_ended(e.sockets, 6);
+    assert_true(connects(port));
+    sock_use(s, 6);
+    sock_release(s);
     assert_true(connects(port));
     sockets_run_ended(e.sockets, 6);
     assert_false(connects(port));
