@@ -99,6 +99,10 @@ void sock_file_remove(const char *path, struct sock_file file);
 /* sockets_owner.c: " (by pid 12 node)", or nothing; for error messages, on a thread. */
 void sock_owner_words(enum sock_kind kind, int port, char *out, size_t size);
 
+/* sockets_take.c: of an internet address, whatever its port */
+bool sock_any_host(const struct sockaddr_storage *a);
+bool sock_same_host(const struct sockaddr_storage *a, const struct sockaddr_storage *b);
+
 /* sockets_open.c */
 void sock_opens_continue(struct sockets *s); /* no file is being removed any more */
 void sock_opens_forget(struct sockets *s);

@@ -95,6 +95,23 @@ static void answer(struct sock_open *o, struct sock *s, int error, const char *w
     open_free(o);
 }
 
+static bool is_in_the_way(const struct sock *k, const struct sock_bind *b)
+{
+    struct sockaddr_storage has = {0}, wanted;
+    socklen_t len = sizeof(has);
+
+    if (k->kind != b->kind)
+        return false;
+    if (b->kind == SOCK_UNIX)
+        return k->path && strcmp(k->path, b->path) == 0;
+    if (k->port != b->port)
+        return false;
+    if (getsockname(k->fd, (struct sockaddr *)&has, &len) < 0 || !b->host || sock_any_host(&has) ||
+        !sock_address_of(b, AF_UNSPEC, &wanted, &len))
+        return true;
+    return sock_any_host(&wanted) || sock_same_host(&has, &wanted);
+}
+
 /* The address is another app's of this daemon? That says more than a pid, which would be the daemon's own. */
 static void name_app(struct sock_open *o)
 {
@@ -105,8 +122,7 @@ static void name_app(struct sock_open *o)
     TAILQ_FOREACH (k, &o->set->list, entry) {
         size_t used = strlen(b->err.msg);
 
-        if (k->kind != b->kind ||
-            (b->kind == SOCK_UNIX ? strcmp(k->path ? k->path : "", b->path) != 0 : k->port != b->port))
+        if (!is_in_the_way(k, b))
             continue;
         char *by = strstr(b->err.msg, " (by pid ");
         used = by ? (size_t)(by - b->err.msg) : used;

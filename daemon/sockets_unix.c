@@ -162,9 +162,10 @@ static int bind_refused(struct sock_bind *b, int error)
     used = strlen(b->err.msg);
     if (b->path[0] == '/' && error == -ENOENT)
         snprintf(b->err.msg + used, sizeof(b->err.msg) - used, "; its folder must exist");
-    else if (error == -EACCES && b->as_user)
+    else if (error == -EACCES)
         snprintf(b->err.msg + used, sizeof(b->err.msg) - used,
-                 "; the app's user, who has the id %u, must be able to write in its folder", b->ids.uid);
+                 "; the %s user, who has the id %u, must be able to write in its folder",
+                 b->as_user ? "app's" : "daemon's", b->as_user ? b->ids.uid : geteuid());
     return error;
 }
 
@@ -203,7 +204,10 @@ static int dress(struct sock_bind *b, int file, struct rights *rights)
         ((b->owner != UINT32_MAX && b->owner != st.st_uid) ||
          (b->group != UINT32_MAX && b->group != st.st_gid)) &&
         fchownat(file, "", b->owner, b->group, AT_EMPTY_PATH) < 0)
-        rc = sock_bind_fail(b, -errno, "set owner and group of");
+        rc = sock_bind_fail(b, -errno,
+                            errno == EPERM && geteuid() != 0
+                                ? "set owner and group (only a daemon of root can) of"
+                                : "set owner and group of");
     return rc;
 }
 

@@ -277,6 +277,17 @@ static void test_in_use(void **state)
     assert_non_null(strstr(g.words, want));
     close(other);
     must(&second); /* and once it is free it works */
+    /* Of two on one port it is the one with that address. */
+    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1);
+    other = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(other, (struct sockaddr *)&a, sizeof(a)), 0);
+    assert_int_equal(listen(other, 1), 0);
+    second.key = "c";
+    second.host = "127.0.0.2";
+    g = ask(&second);
+    assert_int_equal(g.error, -EADDRINUSE);
+    assert_null(strstr(g.words, "by the app"));
+    close(other);
 }
 
 static void test_bad_addresses(void **state)
@@ -312,6 +323,15 @@ static void test_low_port_of_a_user(void **state)
     r.configured = true;
     g = ask(&r);
     assert_true(g.error == 0 || g.error == -EADDRINUSE);
+    /* If the daemon itself may not, the words say so. */
+    assert_int_equal(seteuid(65534), 0);
+    r.key = "c";
+    r.uid = NULL;
+    r.port = 82;
+    g = ask(&r);
+    assert_int_equal(seteuid(0), 0);
+    assert_int_equal(g.error, -EACCES);
+    assert_non_null(strstr(g.words, "ports below 1024 are for root, and the daemon's user has the id 65534"));
 }
 
 static void test_reuse_port(void **state)
