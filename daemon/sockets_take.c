@@ -74,7 +74,10 @@ static bool matches(int fd, struct sock_bind *b)
         if (!is_path(&a, len, b->path))
             return false;
         b->address = xasprintf("unix:%s", b->path);
-        b->file = sock_file_at(b->path);
+        /* Another user could have made the path lead to any file, which would be removed as ours: then the
+         * file is nobody's, and goes when somebody binds there. */
+        if (!b->as_user || geteuid() != 0)
+            b->file = sock_file_at(b->path);
         return true;
     }
     if ((a.ss_family != AF_INET && a.ss_family != AF_INET6) || (b->port && port_of(&a) != b->port) ||
@@ -133,6 +136,7 @@ struct sock *sockets_take_back(struct sockets *s, const struct sock_request *r, 
     if (k)
         return k;
     sock_bind_init(&b, r);
+    b.as_user = r->uid || r->gid;
     b.fd = find_in_child(pid, pidfd, &b);
     if (b.fd >= 0)
         k = sock_new(s, r, &b, &error);

@@ -966,6 +966,38 @@ static void test_take_back(void **state)
         assert_true(connects(r.port));
 }
 
+/* Of another user's app the path is not believed: the file there may be anybody's. */
+static void test_take_back_of_a_user(void **state)
+{
+    struct sock_request r = unix_at(path);
+    struct sock *s = must(&r);
+    int pidfd, status;
+    pid_t pid;
+
+    (void)state;
+    pid = fork();
+    if (pid == 0) {
+        pause();
+        _exit(0);
+    }
+    sockets_free(e.sockets);
+    uv_run(&e.loop, UV_RUN_NOWAIT);
+    e.sockets = sockets_new(&e);
+    pidfd = pidfd_open(pid, 0);
+    r.uid = "65534";
+    s = sockets_take_back(e.sockets, &r, pid, pidfd);
+    if (s) { /* else this machine does not let us */
+        assert_ptr_equal(sockets_find(e.sockets, 1, path), s);
+        sockets_app_deleted(e.sockets, 1);
+        for (int i = 0; i < 100; i++, usleep(1000))
+            uv_run(&e.loop, UV_RUN_NOWAIT);
+        assert_int_equal(access(path, F_OK) == 0, geteuid() == 0);
+    }
+    close(pidfd);
+    kill(pid, SIGKILL);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+}
+
 /* What libuv opens once for all loops is not counted. */
 static int open_first_loop(void **state)
 {
@@ -1010,6 +1042,7 @@ int main(void)
         T(test_restored_without_app),
         T(test_unreadable_meta),
         T(test_take_back),
+        T(test_take_back_of_a_user),
     };
 
     alarm(100);
