@@ -33,9 +33,9 @@ struct sock {
     char *address;
     char *path; /* SOCK_UNIX; "@...": abstract */
     struct sock_file file;
+    bool released; /* the configuration has it no more: it goes with its last user */
     bool configured;
     bool replaced; /* its file went, another socket has its key: only its runs hold it */
-    bool released; /* not of `listen` any more: it goes with its last run */
     json_t *extra;
     uint64_t *runs; /* that use it */
     size_t n_runs;

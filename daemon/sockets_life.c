@@ -168,13 +168,13 @@ void sockets_run_ended(struct sockets *s, uint64_t run)
 
 void sock_release(struct sock *k)
 {
-    bool known = k->released;
+    bool was_configured = k->configured;
 
+    k->released |= was_configured;
     k->configured = false;
-    k->released = true;
     if (!k->n_runs)
         sock_close(k);
-    else if (!known && sock_keep(k) < 0) /* for the next engine */
+    else if (was_configured && sock_keep(k) < 0) /* for the next engine */
         log_warn("the keeper is not told that %s is not of `listen` any more", k->address);
 }
 

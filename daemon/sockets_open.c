@@ -199,7 +199,7 @@ static void bind_done(uv_work_t *w, int status)
         if (b->kind != SOCK_UDP)
             listen(k->fd, b->backlog); /* as it is asked for now */
         k->configured |= o->configured;
-        k->released = false;
+        k->released &= !o->configured;
     } else if (!b->error) {
         k = enter(o);
     } else {
