@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import sys
 import time
 import unittest
@@ -146,9 +147,15 @@ class Changes(LoadTest):
             self.assertTrue(self.get().endswith(" v%d" % n))
         self.end_well(loads)
 
+    @staticmethod
+    def connects(path):
+        with socket.socket(socket.AF_UNIX) as s:
+            return s.connect_ex(path) == 0
+
     def test_unix_socket(self):
         path = os.path.join(self.home.work, "web.sock")
         self.home.start_apps([self.node_app(2, env={"SOCKET": path})])
+        wait_until(lambda: self.connects(path), 30, "somebody listens")
         loads = both(self, "unix:" + path, rate=RATE)
         for _ in range(5):
             self.home.ok("reload", "web")
