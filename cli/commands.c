@@ -143,13 +143,14 @@ const struct command commands[] = {
     {
         .name = "scale",
         .summary = "more or fewer processes of an app",
-        .usage = "<name> <N|+N|-N>",
-        .help = "N is how many there are to be; +N and -N are how many more or fewer. New processes get\n"
-                "the configuration of those that are there; of too many, those with the lowest ids go\n"
-                "first.",
+        .usage = "<name> <N|+N|-N|max>",
+        .help = "N is how many there are to be; +N and -N are how many more or fewer; max is one for each\n"
+                "CPU that the daemon may use. New processes get the configuration of those that are there;\n"
+                "of too many, those with the lowest ids go first.",
         .examples = {{"pm scale api 4", "four processes"},
                      {"pm scale api +2", "two more"},
-                     {"pm scale api -1", "one less"}},
+                     {"pm scale api -1", "one less"},
+                     {"pm scale api max", "one a CPU"}},
         .flags = process_flags,
         .min_words = 2,
         .max_words = 2,
@@ -284,6 +285,23 @@ const struct command commands[] = {
         .run = cmd_why,
     },
     {
+        .name = "events",
+        .summary = "what happens to processes, and messages from apps",
+        .usage = "[all|name|id|namespace|/regex/]...",
+        .help =
+            "Starts, exits, restarts, stops and the like, each with its reason and who asked for it; also\n"
+            "those of the last 10,000 that are asked for (--lines, --since). Messages that apps send on\n"
+            "their Node channel are shown as they come. Follows until Ctrl-C, also across a restart of\n"
+            "the daemon's engine.",
+        .examples = {{"pm events", ""},
+                     {"pm events api --since 1h --nostream", "the last hour of an app"},
+                     {"pm events --json --lines 0 | jq -r .event", "for programs"}},
+        .flags = events_flags,
+        .max_words = ANY,
+        .daemon = DAEMON_RUNNING,
+        .run = cmd_events,
+    },
+    {
         .name = "logs",
         .topic = "Logs and input",
         .aliases = {"log"},
@@ -329,6 +347,22 @@ const struct command commands[] = {
         .max_words = 2,
         .daemon = DAEMON_RUNNING,
         .run = cmd_attach,
+    },
+    {
+        .name = "trigger",
+        .summary = "run an action that an app has announced",
+        .usage = "<all|name|id|namespace|/regex/> <action> [arg]",
+        .help =
+            "Apps announce actions on their Node channel, with @pm2/io, tx2 or messages of their own; pm\n"
+            "describe shows them. Prints [name:id:namespace]=<reply> for each process that has the\n"
+            "action. Exits with 1 when none has it, or one does not reply in time.",
+        .examples = {{"pm trigger api cache:clear", ""},
+                     {"pm trigger api log-level debug", "with an argument"}},
+        .flags = trigger_flags,
+        .min_words = 2,
+        .max_words = 3,
+        .daemon = DAEMON_RUNNING,
+        .run = cmd_trigger,
     },
     {
         .name = "flush",

@@ -94,6 +94,8 @@ int cmd_describe(struct cli *c, const struct args *a);
 int cmd_logs(struct cli *c, const struct args *a);
 int cmd_why(struct cli *c, const struct args *a);
 int cmd_send(struct cli *c, const struct args *a);
+int cmd_trigger(struct cli *c, const struct args *a);
+int cmd_events(struct cli *c, const struct args *a);
 int cmd_attach(struct cli *c, const struct args *a);
 int cmd_flush(struct cli *c, const struct args *a);
 int cmd_logrotate(struct cli *c, const struct args *a);

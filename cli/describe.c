@@ -7,6 +7,7 @@
 
 #include "cli/help.h"
 #include "cli/jsonget.h"
+#include "cli/outcome.h"
 #include "cli/text.h"
 #include "cli/units.h"
 #include "cli/why.h"
@@ -230,6 +231,47 @@ static void append_rows(const struct describe *d, const json_t *record, struct b
     }
 }
 
+/* "42 jobs": a metric is an object with a value, or just a value. The caller frees. */
+static char *metric_text(const json_t *metric)
+{
+    const json_t *value = json_is_object(metric) ? json_object_get(metric, "value") : metric;
+    const char *unit = j_text(metric, "unit");
+    char *text = value ? as_text(value) : xstrdup("");
+    char *all = *unit ? xasprintf("%s %s", text, unit) : NULL;
+
+    if (!all)
+        return text;
+    free(text);
+    return all;
+}
+
+/* What the app announced on its Node channel; the headings are PM2's. */
+static void append_talk(const struct describe *d, const json_t *record, struct buf *out)
+{
+    const json_t *actions = find(record, "pm2_env.axm_actions"),
+                 *metrics = find(record, "pm2_env.axm_monitor");
+    _cleanup_free_ char *word = outcome_word(j_text(record, "name"), j_int(record, "pm_id"));
+    const char *name;
+    json_t *value;
+    size_t i;
+
+    if (json_array_size(actions))
+        append_section(d->out, out, "Actions available");
+    json_array_foreach (actions, i, value) {
+        const char *action = j_text(value, "action_name");
+        _cleanup_free_ char *how = xasprintf("pm trigger %s %s", word, action);
+
+        append_pair(d->out, out, action, how, COLOR_NONE);
+    }
+    if (json_object_size(metrics))
+        append_section(d->out, out, "Code metrics value");
+    json_object_foreach ((json_t *)metrics, name, value) {
+        _cleanup_free_ char *text = metric_text(value);
+
+        append_pair(d->out, out, name, text, COLOR_NONE);
+    }
+}
+
 static int by_text(const void *a, const void *b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
@@ -324,5 +366,6 @@ void describe_render(const struct describe *d, const json_t *record, struct buf 
 {
     append_head(d, record, out);
     append_rows(d, record, out);
+    append_talk(d, record, out);
     append_environment(d, find(record, "pm2_env.env"), out);
 }

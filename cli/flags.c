@@ -164,6 +164,22 @@ const struct flag why_flags[] = {
     {0},
 };
 
+const struct flag trigger_flags[] = {
+    {.name = "timeout", .type = FLAG_TEXT, .arg = "TIME", .help = "how long to wait for replies (5s)"},
+    {.name = "json", .type = FLAG_BOOL, .help = "print the replies as JSON"},
+    {0},
+};
+
+const struct flag events_flags[] = {
+    {.name = "lines", .type = FLAG_NUMBER, .arg = "N",
+     .help = "first the last N that are stored (10; all with --since)", .min = 0, .max = 10000},
+    {.name = "since", .type = FLAG_TEXT, .arg = "TIME",
+     .help = "of those, from this time on: 2h, \"10 min ago\", 14:00, 2026-01-31T14:00:00Z, ..."},
+    {.name = "nostream", .type = FLAG_BOOL, .help = "end after the stored ones"},
+    {.name = "json", .type = FLAG_BOOL, .help = "one JSON object a line"},
+    {0},
+};
+
 const struct flag logs_flags[] = {
     {.name = "since", .group = "Which lines", .type = FLAG_TEXT, .arg = "TIME",
      .help = "from this time on: 2h, \"10 min ago\", 14:00, \"yesterday 14:00\", 2026-01-31T14:00:00Z, ..."},

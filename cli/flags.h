@@ -8,6 +8,8 @@ extern const struct flag start_flags[];
 extern const struct flag json_flags[];
 extern const struct flag why_flags[];
 extern const struct flag logs_flags[];
+extern const struct flag trigger_flags[];
+extern const struct flag events_flags[];
 extern const struct flag list_flags[];
 extern const struct flag control_flags[];
 extern const struct flag logrotate_flags[];

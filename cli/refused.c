@@ -44,7 +44,6 @@ static const struct {
     {"dashboard", LATER "pm list --watch and pm logs show what happens"},
     {"dash", LATER "pm list --watch and pm logs show what happens"},
     {"imonit", LATER "pm list --watch and pm logs show what happens"},
-    {"trigger", LATER "pm send writes a line to an app's standard input, pm sendSignal sends a signal"},
     {"inspect", LATER "pm start app.js --node-args=--inspect, then connect to its port"},
     {"pull", LATER "git pull, then pm reload"},
     {"forward", LATER "git checkout, then pm reload"},

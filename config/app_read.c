@@ -188,13 +188,13 @@ static void complete(struct reader *r)
     const struct tree_node *script = given(r, "script"), *log = given(r, "log_file"),
                            *name = given(r, "name"), *prefix = given(r, "name_prefix"),
                            *suffix = given(r, "append_env_to_name");
-    const struct tree_node *mode = given(r, "exec_mode");
     struct resolve resolve = {
         .spec = r->spec,
         .environ = r->source->ctx->environ,
         .name_prefix = prefix && tree_is_scalar(prefix) ? prefix->text : NULL,
         .name_suffix = is_on(suffix) ? r->source->ctx->env_name : NULL,
         .instances_given = given(r, "instances") != NULL,
+        .mode_given = given(r, "exec_mode") != NULL,
         .log_file_default = log && log->kind == TREE_BOOL && is_on(log),
         .names_only = r->source->ctx->names_only,
         .problem = report_problem,
@@ -227,9 +227,6 @@ static void complete(struct reader *r)
     resolve.word = script->text;
     resolve_app(&resolve);
     r->plain_name = resolve.plain_name;
-    if (mode && strcmp(r->spec->exec_mode, "cluster") == 0)
-        diag_warn(r->diag, mode->line, mode->col,
-                  "%s: cluster has no effect yet, the instances run as separate processes", mode->key);
 }
 
 struct app_spec *app_read(struct app_source *source, const struct tree_node *map, char **plain_name)

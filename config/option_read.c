@@ -100,13 +100,11 @@ static int parse_number(const struct option_row *o, const char *text, int64_t *n
         ok = value_signal(text, n);
         break;
     case OPT_INSTANCES:
-        if (strcmp(text, "max") == 0) {
-            *n = 0;
-            return 0;
-        }
         ok = value_int(text, n);
-        if (ok && *n <= 0) /* counted from the number of CPUs when the app is resolved */
-            return *n >= -o->max ? 0 : err_set(e, -EINVAL, "must be at least %lld", (long long)-o->max);
+        if (!ok && strcmp(text, "max") == 0) {
+            *n = 0;
+            ok = true;
+        }
         break;
     case OPT_MODE:
         ok = value_mode(text, n);
@@ -131,6 +129,8 @@ static int set_number(const struct option_row *o, void *base, const char *text, 
 
     if (r == 0 && o->store == STORE_INT)
         *(int64_t *)option_field(o, base) = n;
+    if (r == 0)
+        option_mark_given(o, base);
     return r;
 }
 

@@ -22,6 +22,7 @@
 #define FILE_ONLY(t)      .type = (t), .store = STORE_NONE
 
 static const char *const exec_modes[] = {"fork", "cluster", NULL};
+static const char *const schedules[] = {"shared", "round_robin", "slots", NULL};
 static const char *const log_types[] = {"json", NULL};
 static const char *const log_policies[] = {"block", "drop", NULL};
 static const char *const compressions[] = {"none", "gzip", "zstd", NULL};
@@ -165,24 +166,40 @@ static const struct option_row rows[] = {
      .help = "Stack traces of Node show the sources: adds --enable-source-maps to node_args."},
     {.name = "instances",
      NUMBER(OPT_INSTANCES, instances),
-     .min = 1,
+     .given_offset = FIELD(instances_given),
+     .min = -4096,
      .max = 4096,
      .def = 1,
      .needs = NEEDS_NOTHING,
-     .help = "Number of processes; max or 0 means one a CPU, -1 one less than that."},
+     .help = "Number of processes; max or 0 means one for each CPU that the daemon may use, -1 one less."},
     {.name = "exec_mode",
      STR(OPT_ENUM, exec_mode),
      .words = exec_modes,
      .def_text = "fork",
      .required = true,
      .needs = NEEDS_RESTART,
-     .help = "fork: independent processes; cluster: processes that share listening sockets."},
+     .help =
+         "fork: independent processes; cluster: workers of a Node cluster. By default cluster for node and "
+         "bun where instances is given (but not -2 and less), else fork."},
+    {.name = "cluster_schedule",
+     STR(OPT_ENUM, cluster_schedule),
+     .words = schedules,
+     .def_text = "shared",
+     .required = true,
+     .needs = NEEDS_RESTART,
+     .help = "How connections get to the workers of a cluster: all accept from one socket, the daemon deals "
+             "them out in turn, or each worker has a socket of its own (SO_REUSEPORT)."},
+    {.name = "graceful_http",
+     BOOL(graceful_http),
+     .def = true,
+     .needs = NEEDS_RELOAD,
+     .help = "Workers of a cluster end idle HTTP keep-alive connections cleanly when they are replaced."},
     {.name = "listen",
      .type = OPT_LIST,
      .store = STORE_LIST,
      .offset = FIELD(listen),
      .group = &listen_group,
-     .needs = NEEDS_RESTART,
+     .needs = NEEDS_RELOAD,
      .help =
          "Sockets that the daemon opens and hands to every instance, as LISTEN_FDS from descriptor 3 on."},
     {.name = "env",

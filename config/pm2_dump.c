@@ -10,6 +10,7 @@
 #include "common/fs.h"
 #include "common/mem.h"
 #include "config/env.h"
+#include "config/exec_mode.h"
 #include "config/option_read.h"
 #include "config/pm2_env.h"
 #include "config/resolve.h"
@@ -228,9 +229,13 @@ static bool read_record(struct reader *r)
         return false;
     if (!r->spec->interpreter)
         r->spec->interpreter = xstrdup("none");
-    if (r->warnings && strcmp(r->spec->exec_mode, "cluster") == 0)
-        diag_warn(r->diag, r->record->line, r->record->col,
-                  "cluster mode has no effect yet, the instances run as separate processes");
+    if (strcmp(r->spec->exec_mode, "cluster") == 0 && !app_is_cluster(r->spec)) {
+        free(r->spec->exec_mode);
+        r->spec->exec_mode = xstrdup("fork");
+        if (r->warnings)
+            diag_warn(r->diag, r->record->line, r->record->col,
+                      "cluster mode is for node and bun; %s runs in fork mode", r->spec->name);
+    }
     own_files(r);
     resolve_source_maps(r->spec);
     if (app_spec_validate(r->spec, &e) == 0)

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
-#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +15,7 @@
 #include "common/mem.h"
 #include "config/checks.h"
 #include "config/env.h"
+#include "config/exec_mode.h"
 #include "config/interpreter.h"
 #include "config/options.h"
 #include "config/path.h"
@@ -247,36 +247,6 @@ static void resolve_logs(struct resolve *r)
         s->log_date_format = xstrdup("YYYY-MM-DDTHH:mm:ss");
 }
 
-int resolve_cpus(void)
-{
-    for (int n = 1024; n <= 1 << 20; n *= 2) { /* a mask smaller than the kernel's is refused with EINVAL */
-        size_t size = CPU_ALLOC_SIZE(n);
-        cpu_set_t *set = CPU_ALLOC(n);
-        int r, count;
-
-        if (!set)
-            return 1;
-        CPU_ZERO_S(size, set);
-        r = sched_getaffinity(0, size, set);
-        count = CPU_COUNT_S(size, set);
-        CPU_FREE(set);
-        if (r == 0)
-            return count > 0 ? count : 1;
-        if (errno != EINVAL)
-            return 1;
-    }
-    return 1;
-}
-
-static void resolve_instances(struct app_spec *s)
-{
-    if (s->instances > 0)
-        return;
-    s->instances += resolve_cpus();
-    if (s->instances < 1)
-        s->instances = 1;
-}
-
 /* HOME becomes the user's own, unless the config itself set another one than the caller's. */
 static void resolve_user(struct resolve *r)
 {
@@ -308,6 +278,15 @@ static void resolve_user(struct resolve *r)
         else if (geteuid() != 0 && (gid_t)gid != getegid())
             problem(r, "gid", "gid: only root can run apps as another group");
     }
+}
+
+static void resolve_mode(struct resolve *r)
+{
+    struct err e;
+
+    /* Without an interpreter there was a problem with the script before. */
+    if (r->n_problems == 0 && exec_mode_choose(r->spec, r->mode_given, r->instances_given, &e) < 0)
+        problem(r, "exec_mode", "%s", e.msg);
 }
 
 static void decorate_name(struct resolve *r)
@@ -387,7 +366,7 @@ bool resolve_app(struct resolve *r)
         take_back(r, lent);
         return true;
     }
-    resolve_instances(s);
+    resolve_mode(r);
     resolve_logs(r);
     resolve_listen(r);
     take_back(r, lent);

@@ -14,7 +14,7 @@ struct resolve {
     const char *name_prefix; /* what config and --env put around the name; NULL = nothing */
     const char *name_suffix;
     char *plain_name; /* set by resolve_app: the name without these; the caller frees */
-    bool instances_given;
+    bool instances_given, mode_given; /* by the user, be it as the default */
     bool log_file_default; /* log_file: true */
     bool names_only;       /* of config_ctx */
 
@@ -33,8 +33,5 @@ bool resolve_app(struct resolve *r);
 
 /* What source_map_support adds to the interpreter's arguments. */
 void resolve_source_maps(struct app_spec *s);
-
-/* CPUs that this process may use: at least 1. */
-int resolve_cpus(void);
 
 #endif

@@ -53,8 +53,11 @@ struct app_spec {
     char *
         interpreter; /* word or path as given, or chosen from the extension; "none" = run the script itself */
     char **interpreter_args;
-    int64_t instances;         /* >= 1 once resolved */
-    char *exec_mode;           /* "fork" or "cluster" */
+    int64_t instances;      /* 0 = one a CPU, -n = n less; >= 1 once the daemon has counted (common/cpus.h) */
+    bool instances_given;   /* in this call; the client's own */
+    char *exec_mode;        /* "fork" or "cluster" */
+    char *cluster_schedule; /* "shared", "round_robin" or "slots" */
+    bool graceful_http;     /* of cluster workers: idle keep-alive connections end as HTTP says */
     struct listen_list listen; /* sockets that the daemon opens for it */
     char **env; /* "NAME=value", the whole environment of the app: caller's, env_file, env, env_<name>. From a
                    file also "NAME", null in the wire form: not even what is stored of a known app */

@@ -48,7 +48,7 @@ int config_resolve_word(const struct config_ctx *ctx, const char *word, struct a
                         .word = word,
                         .environ = ctx->environ,
                         .second = ctx->cwd,
-                        .instances_given = spec->instances != 1,
+                        .instances_given = spec->instances_given,
                         .problem = keep_first,
                         .arg = e ? e : &scratch};
     bool ok;

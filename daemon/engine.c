@@ -14,9 +14,11 @@
 #include "common/mem.h"
 #include "common/plog.h"
 #include "daemon/app_cache.h"
+#include "daemon/engine_cluster.h"
 #include "daemon/methods.h"
 #include "daemon/saved.h"
 #include "daemon/sockets.h"
+#include "daemon/testkill.h"
 #include "daemon/users.h"
 
 #define BEAT_MS 1000u
@@ -50,8 +52,7 @@ static void on_trouble(void *arg, const char *text)
     struct engine *e = arg;
 
     log_error("%s", text);
-    if (e->store)
-        store_put_event(e->store, clock_wall_ms(), "trouble", 0, 0, text);
+    event_emit(e, &(struct event){.kind = EVENT_LOG_TROUBLE, .text = text});
 }
 
 static void on_spool_made(void *arg, uint64_t run, enum log_stream_kind kind, int fd)
@@ -122,6 +123,8 @@ void engine_ready(struct engine *e)
     if (own->fds[KW_FD_ATTACH] >= 0)
         e->attach = keeper_attach_new(&e->loop, own->fds[KW_FD_ATTACH], engine_keeper_asked, e);
     engine_send(e, &serves);
+    if (e->engines > 1)
+        event_emit(e, &(struct event){.kind = EVENT_ENGINE, .text = "the apps went on"});
     log_info("ready after %llu ms", (unsigned long long)(clock_wall_ms() - e->started_ms));
 }
 
@@ -144,6 +147,7 @@ static void after_store(void *arg)
     keeper_link_close(e->link);
     e->link = NULL;
     runtimes_end(e);
+    engine_cluster_free(e);
     sockets_free(e->sockets);
     e->sockets = NULL;
     TAILQ_FOREACH (a, supervisor_apps(e->sup), entry) {
@@ -189,6 +193,7 @@ void engine_end(struct engine *e)
     TAILQ_FOREACH (p, supervisor_processes(e->sup), entry) {
         engine_spawn_forget(runtime_of(p));
     }
+    trigger_abort(e);
     TAILQ_FOREACH (p, supervisor_shadows(e->sup), entry) {
         engine_spawn_forget(runtime_of(p));
     }
@@ -223,6 +228,8 @@ static int engine_init(struct engine *e, const char *home, int keeper_fd, struct
     int rc;
 
     *e = (struct engine){.started_ms = clock_wall_ms(), .pmd_path = own_path()};
+    TAILQ_INIT(&e->listeners);
+    TAILQ_INIT(&e->triggers);
     holds_init(&e->holds);
     rc = home_open(&e->home, home, 0, err);
     if (rc < 0)
@@ -240,6 +247,7 @@ static int engine_init(struct engine *e, const char *home, int keeper_fd, struct
     engine_sys_init(e);
     e->sup = supervisor_new(&e->sys);
     e->sockets = sockets_new(e);
+    engine_cluster_init(e);
     e->users = users_open(&e->loop, users_ask);
     if (!e->users)
         return err_set(err, -EMFILE, "cannot make the event loop's wake-up for user look-ups");
@@ -266,6 +274,7 @@ int engine_main(const char *home, int keeper_fd)
     struct err err = {0};
 
     plog_init("engine");
+    testkill_init();
     if (engine_init(e, home, keeper_fd, &err) < 0) {
         log_error("the engine cannot start: %s", err.msg);
         return 1;

@@ -16,6 +16,7 @@
 
 #include "common/home.h"
 #include "common/kwire.h"
+#include "daemon/events.h"
 #include "daemon/holds.h"
 #include "daemon/keeperlink.h"
 #include "daemon/logs.h"
@@ -23,16 +24,20 @@
 #include "daemon/store.h"
 #include "daemon/supervisor.h"
 #include "daemon/tree.h"
+#include "daemon/trigger.h"
 
 /* Runs the engine until its shutdown is done. The exit status of the program. `keeper_fd` is taken. */
 int engine_main(const char *home, int keeper_fd);
 
+struct app_talk;
+struct cluster;
 struct restore;
 struct shutdown;
 struct sockets;
 struct spawn_wait;
 struct update;
 struct users;
+struct worker;
 
 struct engine {
     uv_loop_t loop;
@@ -55,6 +60,7 @@ struct engine {
     struct supervisor *sup;
     struct users *users;     /* NULL once the engine ends */
     struct sockets *sockets; /* of `listen` and of cluster workers */
+    struct cluster *cluster; /* Node's clusters, and the channels of all runs */
     struct sys sys;
 
     char home_id[33];
@@ -71,6 +77,9 @@ struct engine {
     bool forgotten;       /* pm kill emptied the list, and nothing was started since */
     bool updating; /* the daemon becomes the installed program: nothing is changed until that is done */
     struct update *update; /* while it is asked for */
+    uint64_t engines;      /* starts of the engine under this keeper, with this one; 0 = not known yet */
+    struct event_listeners listeners;
+    struct trigger_list triggers; /* actions of apps whose replies are waited for */
 
     uv_timer_t beat;
     uv_signal_t sig_term, sig_int, sig_usr2;
@@ -82,7 +91,10 @@ struct runtime {
     struct process *process;
     uv_timer_t timers[SYS_TIMER_COUNT];
     int open_timers;             /* freed when the last is closed */
-    struct channel *channel;     /* Node IPC of the current run; NULL when there is none */
+    struct worker *worker;       /* Node IPC of the current run; NULL when there is none */
+    struct channel *channel;     /* the worker's, to send on */
+    struct app_talk *talk;       /* what the current run announced on it; NULL = nothing */
+    size_t talk_end;             /* bytes of its journal, KW_FD_TALK */
     struct notify *notify;       /* sd_notify socket of the current run */
     struct spawn_wait *spawning; /* the current run's child is not asked for yet; NULL = it is */
     bool resumed;                /* put back after the engine's start */
@@ -113,6 +125,13 @@ void engine_store_old_end(struct engine *e, const struct process *p,
                           const struct kw_msg *m); /* of an earlier run */
 struct process *engine_add_process(struct engine *e, struct app *a, uint32_t instance, int64_t id);
 struct tree_ctx engine_tree_ctx(const struct engine *e);
+
+/* engine_events.c: which events the news of the supervisor are */
+void engine_tell_started(struct engine *e, const struct process *p);
+void engine_tell_ended(struct engine *e, const struct process *p, uint64_t run);
+void engine_tell_changed(struct engine *e, const struct process *p, enum lc_state old);
+void engine_tell_reloaded(struct engine *e, const struct process *p); /* p: the new run */
+void engine_tell_deleted(struct engine *e, const struct process *p);
 
 /* engine_spawn.c */
 int engine_spawn(void *engine, struct process *p, struct err *err); /* sys.spawn */

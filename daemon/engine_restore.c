@@ -50,6 +50,7 @@ static void take_record(struct engine *e, struct kw_msg *m)
     hold->start_us = m->start_us;
     hold->exited = m->flags & KW_HAS_EXITED || (m->flags & KW_EXEC_KNOWN && m->error);
     hold->foreign = m->flags & KW_FOREIGN;
+    hold->told = m->flags & KW_TOLD;
     e->restore->had_other_keeper |= hold->foreign;
     memcpy(hold->note, m->note, m->note_len);
     hold->note_len = m->note_len;
@@ -111,6 +112,7 @@ void restore_message(struct engine *e, struct kw_msg *m)
         break;
     case KW_SNAPSHOT_END:
         store_run_seen(e->store, m->token);
+        e->engines = m->arg;
         r->had_other_keeper |= m->arg <= 1 || !r->n_records; /* or it may have been so, and all has ended */
         snapshot_done(e);
         finish_if_complete(e);

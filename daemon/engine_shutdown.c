@@ -126,6 +126,7 @@ void engine_shutdown(struct engine *e, bool forget, const char *by, void (*done)
     *s = (struct shutdown){.engine = e, .forget = forget, .by = xstrdup(by), .done = done, .arg = arg};
     e->shutdown = s;
     engine_send(e, &stopping);
+    event_emit(e, &(struct event){.kind = EVENT_KILL, .by = by, .text = "the daemon ends"});
     uv_timer_init(&e->loop, &s->step);
     s->step.data = s;
     uv_timer_start(&s->step, step, 0, 0);

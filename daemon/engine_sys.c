@@ -12,9 +12,14 @@
 #include "common/mem.h"
 #include "common/plog.h"
 #include "daemon/app_cache.h"
+#include "daemon/app_message.h"
+#include "daemon/app_talk.h"
 #include "daemon/channel.h"
+#include "daemon/cluster.h"
 #include "daemon/engine.h"
+#include "daemon/engine_cluster.h"
 #include "daemon/engine_listen.h"
+#include "daemon/events.h"
 #include "daemon/log_paths.h"
 #include "daemon/log_policy.h"
 #include "daemon/notify.h"
@@ -120,6 +125,7 @@ static void sys_terminate(void *ctx, struct process *p)
     struct runtime *r = runtime_of(p);
     struct tree_job job = tree_job_of(e, p, p->run, TREE_SIGNAL);
 
+    engine_cluster_leave(p);
     if (p->app->spec->shutdown_with_message && r->channel && channel_send(r->channel, "\"shutdown\"") == 0)
         return;
     job.sig = (int)p->app->spec->stop_signal;
@@ -230,7 +236,7 @@ static void sys_run_started(void *ctx, struct process *p)
     free(r->detail);
     r->detail = NULL;
     save_run(e, p, NULL);
-    store_put_event(e->store, clock_wall_ms(), "start", p->id, p->run, p->by);
+    engine_tell_started(e, p);
 }
 
 static void sys_run_ended(void *ctx, struct process *p, const struct run_end *end)
@@ -240,10 +246,10 @@ static void sys_run_ended(void *ctx, struct process *p, const struct run_end *en
     struct hold *hold = holds_make(&e->holds, end->run);
 
     save_run(e, p, end);
-    store_put_event(e->store, p->last.ended_ms, "exit", p->id, end->run, r->detail);
+    engine_tell_ended(e, p, end->run);
     engine_save_process(e, p);
-    channel_free(r->channel);
-    r->channel = NULL;
+    app_message_ended(e, p);
+    engine_cluster_disconnect(p);
     notify_free(r->notify);
     r->notify = NULL;
     sockets_run_ended(e->sockets, end->run);
@@ -379,11 +385,11 @@ static void sys_changed(void *ctx, struct process *p, enum lc_state old)
     if (p->state != old && (p->state == LC_STOPPED || p->state == LC_ERRORED)) {
         put_pid_file(e, p, 0);
         engine_listen_rests(e, p);
+        cluster_slot_rests(e->cluster, p->app->id, p->instance);
         if (app_rests(p->app))
             sockets_app_rests(e->sockets, p->app->id);
     }
-    if (p->state != old)
-        store_put_event(e->store, clock_wall_ms(), lc_state_word(p->state), p->id, p->run, NULL);
+    engine_tell_changed(e, p, old);
 }
 
 static void runtime_closed(uv_handle_t *handle)
@@ -394,6 +400,7 @@ static void runtime_closed(uv_handle_t *handle)
         return;
     free(r->detail);
     free(r->version);
+    app_talk_free(r->talk);
     buf_free(&r->record);
     free(r);
 }
@@ -401,9 +408,8 @@ static void runtime_closed(uv_handle_t *handle)
 static void runtime_end(struct runtime *r)
 {
     engine_spawn_forget(r);
-    channel_free(r->channel);
+    engine_cluster_disconnect(r->process);
     notify_free(r->notify);
-    r->channel = NULL;
     r->notify = NULL;
     for (int i = 0; i < SYS_TIMER_COUNT; i++)
         uv_close((uv_handle_t *)&r->timers[i], runtime_closed);
@@ -425,8 +431,10 @@ static void sys_deleted(void *ctx, struct process *p)
 {
     struct engine *e = ctx;
 
+    engine_tell_deleted(e, p);
     store_del_process(e->store, p->id);
     engine_listen_rests(e, p);
+    cluster_slot_rests(e->cluster, p->app->id, p->instance);
     if (TAILQ_EMPTY(&p->app->processes)) {
         store_del_app(e->store, p->app->id);
         sockets_app_deleted(e->sockets, p->app->id);
@@ -514,7 +522,7 @@ static void sys_replaced(void *ctx, struct process *p, struct process *old)
     find_version(e, p);
     engine_listen_replaced(e, p);
     put_pid_file(e, p, p->pid);
-    store_put_event(e->store, clock_wall_ms(), "reload", p->id, p->run, p->by);
+    event_emit(e, &(struct event){.kind = EVENT_RELOAD, .p = p, .manually = true, .by = p->by});
 }
 
 static void sys_set_spec(void *ctx, struct app *app, struct app_spec *take_spec)
@@ -554,4 +562,5 @@ void engine_sys_init(struct engine *e)
         .set_spec = sys_set_spec,
         .app_gone = sys_app_gone,
     };
+    engine_cluster_sys(&e->sys);
 }

@@ -4,15 +4,9 @@
 #include <string.h>
 
 #include "common/mem.h"
+#include "config/exec_mode.h"
 #include "config/listen_template.h"
 #include "daemon/users.h"
-
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash ? slash + 1 : path;
-}
 
 static bool runs_directly(const struct app_spec *s)
 {
@@ -21,13 +15,8 @@ static bool runs_directly(const struct app_spec *s)
 
 bool launch_wants_ipc(const struct app_spec *s)
 {
-    const char *word = runs_directly(s) ? s->script : s->interpreter;
-
-    if (s->shutdown_with_message || s->wait_ready)
-        return true;
-    word = base_name(word);
-    return strncmp(word, "node", 4) == 0 &&
-           (word[4] == '\0' || word[4] == '@' || (word[4] >= '0' && word[4] <= '9'));
+    return s->shutdown_with_message || s->wait_ready || app_is_cluster(s) ||
+           program_is_node(runs_directly(s) ? s->script : s->interpreter);
 }
 
 /* A text with the descriptors of the app's sockets in it. What cannot be told was refused when the app was
@@ -128,6 +117,11 @@ static void add_own_variables(struct launch *l, const struct launch_ctx *ctx, co
         snprintf(text, sizeof(text), "%u", LISTEN_FD_FIRST + s->listen.n); /* the channel comes after them */
         env_set(&l->envp, "NODE_CHANNEL_FD", text);
         env_set(&l->envp, "NODE_CHANNEL_SERIALIZATION_MODE", "json");
+    }
+    if (app_is_cluster(s)) {
+        /* Node makes a signed number of it: cluster.worker.id. */
+        snprintf(text, sizeof(text), "%llu", (unsigned long long)(p->run & 0x7fffffff));
+        env_set(&l->envp, "NODE_UNIQUE_ID", text);
     }
     if (ctx->notify_name) {
         snprintf(text, sizeof(text), "@%s", ctx->notify_name);

@@ -1,6 +1,7 @@
 /* scale: more or fewer processes of an app. */
 #include <string.h>
 
+#include "common/cpus.h"
 #include "common/mem.h"
 #include "daemon/bringup.h"
 #include "daemon/methods.h"
@@ -118,17 +119,18 @@ void method_scale(void *engine, struct rpc_request *r)
     struct engine *e = engine;
     const char *name = json_string_value(json_object_get(r->params, "name"));
     const json_t *to = json_object_get(r->params, "to"), *by = json_object_get(r->params, "by");
+    bool cpus = json_is_true(json_object_get(r->params, "cpus"));
     int64_t now = (int64_t)count(e, name), want;
 
-    if (!to == !by) {
-        rpc_fail(r, RPC_BAD_PARAMS, "scale: give either \"to\" or \"by\"");
+    if ((to != NULL) + (by != NULL) + cpus != 1) {
+        rpc_fail(r, RPC_BAD_PARAMS, "scale: give either \"to\", \"by\" or \"cpus\"");
         return;
     }
     if (now == 0) {
         rpc_fail(r, RPC_NO_MATCH, "no app \"%.100s\"; pm list shows what there is", name);
         return;
     }
-    want = to ? json_integer_value(to) : now + json_integer_value(by);
+    want = cpus ? cpus_usable() : to ? json_integer_value(to) : now + json_integer_value(by);
     if (want < 1)
         rpc_fail(r, RPC_FAILED, "%s cannot be scaled to %lld; use pm stop or pm delete", name,
                  (long long)(want < 0 ? 0 : want));

@@ -1,6 +1,7 @@
 /* start: new apps, or known ones with a new configuration. */
 #include <string.h>
 
+#include "common/cpus.h"
 #include "common/err.h"
 #include "common/mem.h"
 #include "config/env.h"
@@ -160,8 +161,10 @@ static struct wanted *read_specs(struct rpc_request *r, const json_t *apps)
         wanted[i].env = json_incref(json_object_get(app, "env"));
         if (method_complete_env(r, app, &err) == 0)
             wanted[i].spec = app_spec_from_json(app, &err);
-        if (wanted[i].spec)
+        if (wanted[i].spec) {
+            wanted[i].spec->instances = cpus_instances(wanted[i].spec->instances);
             continue;
+        }
         rpc_fail(r, RPC_BAD_PARAMS, "start: app %zu: %s", i + 1, err.msg);
         for (size_t k = 0; k <= i; k++) {
             app_spec_free(wanted[k].spec);

@@ -1,12 +1,14 @@
 #include "daemon/record.h"
 
 #include <pwd.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/mem.h"
 #include "config/spec.h"
 #include "daemon/app_cache.h"
+#include "daemon/app_talk.h"
 #include "daemon/log_paths.h"
 #include "daemon/sample.h"
 
@@ -193,15 +195,34 @@ static void write_constants(struct jsonw *w)
         jsonw_key(w, unknown[i]);
         jsonw_null(w);
     }
+}
+
+static void write_json(struct jsonw *w, const char *key, const json_t *value)
+{
+    char *text = value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+
+    if (key)
+        jsonw_key(w, key);
+    jsonw_raw(w, text ? text : "{}", text ? strlen(text) : 2);
+    free(text);
+}
+
+/* What the app announced on its channel. */
+static void write_talk(struct jsonw *w, const struct app_talk *t)
+{
+    const char *name;
+    json_t *action;
+
     jsonw_key(w, "axm_actions");
     jsonw_arr_begin(w);
-    jsonw_arr_end(w);
-    static const char *const empty[] = {"axm_monitor", "axm_options", "axm_dynamic"};
-    for (size_t i = 0; i < ARRAY_LEN(empty); i++) {
-        jsonw_key(w, empty[i]);
-        jsonw_obj_begin(w);
-        jsonw_obj_end(w);
+    if (t) {
+        json_object_foreach (t->actions, name, action)
+            write_json(w, NULL, action);
     }
+    jsonw_arr_end(w);
+    write_json(w, "axm_monitor", t ? t->monitor : NULL);
+    write_json(w, "axm_options", t ? t->options : NULL);
+    write_json(w, "axm_dynamic", NULL);
 }
 
 static void make_own_constants(struct engine *e, struct jsonw *w, const struct process *p)
@@ -320,6 +341,7 @@ static void write_pm2_env(struct engine *e, struct jsonw *w, struct process *p)
     jsonw_kstr(w, "version", runtime_of(p)->version ? runtime_of(p)->version : "N/A");
     write_own_constants(e, w, p);
     app_text_write(p->app, APP_TEXT_CONFIG, w, make_config);
+    write_talk(w, runtime_of(p)->talk);
     jsonw_obj_end(w);
 }
 

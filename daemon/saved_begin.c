@@ -140,7 +140,7 @@ bool saved_begin(struct engine *e, const struct store_image *image, bool same_bo
     }
     if (note[0]) {
         log_error("%s", note);
-        store_put_event(e->store, clock_wall_ms(), "trouble", 0, 0, note);
+        event_emit(e, &(struct event){.kind = EVENT_LIST_TROUBLE, .text = note});
     }
     log_info("beginning with the saved list: %zu app%s", l.n, l.n == 1 ? "" : "s");
     begin_with(e, &l, image);

@@ -25,8 +25,7 @@ struct store_tuning store_tuning = {
 
 static void push(struct store *s, struct store_op *op)
 {
-    bool waited_for = op->kind == OP_COMMIT || op->kind == OP_GET_RUNS;
-
+    bool waited_for = !store_op_is_write(op);
     bool wake;
 
     pthread_mutex_lock(&s->lock);
@@ -109,12 +108,9 @@ void store_put_run(struct store *s, const struct store_run *run)
     push(s, store_op_run(run));
 }
 
-void store_put_event(struct store *s, uint64_t time_ms, const char *kind, uint32_t process, uint64_t run,
-                     const char *text)
+void store_put_event(struct store *s, const struct store_event *ev)
 {
-    const struct store_event ev = {time_ms, kind, process, run, text};
-
-    push(s, store_op_event(&ev));
+    push(s, store_op_event(ev));
 }
 
 void store_set_ended(struct store *s, enum store_end how)
@@ -156,6 +152,17 @@ void store_get_runs(struct store *s, uint32_t process, unsigned limit, store_run
     push(s, op);
 }
 
+void store_get_events(struct store *s, uint64_t since_ms, unsigned limit, store_events_cb cb, void *arg)
+{
+    struct store_op *op = store_op_plain(OP_GET_EVENTS);
+
+    op->get_events.since_ms = since_ms;
+    op->get_events.limit = limit;
+    op->get_events.cb = cb;
+    op->get_events.arg = arg;
+    push(s, op);
+}
+
 /* ---- answers ---- */
 
 static void result_free(struct store_result *r)
@@ -164,6 +171,7 @@ static void result_free(struct store_result *r)
         return;
     store_image_free(&r->image);
     table_free_rows(&store_table_run, r->runs, r->n_runs);
+    table_free_rows(&store_table_event, r->events, r->n_events);
     free(r->op);
     free(r);
 }
@@ -231,6 +239,9 @@ static void deliver(struct store *s, struct store_result *r)
         break;
     case RESULT_RUNS:
         r->op->get_runs.cb(r->op->get_runs.arg, r->rc, r->runs, r->n_runs);
+        break;
+    case RESULT_EVENTS:
+        r->op->get_events.cb(r->op->get_events.arg, r->rc, r->events, r->n_events);
         break;
     case RESULT_RESYNC:
         if (!s->closed)

@@ -55,6 +55,16 @@ struct store_run {
     uint64_t maxrss_bytes, utime_us, stime_us;
 };
 
+/* Something that happened: see events.h. */
+struct store_event {
+    uint64_t time_ms;
+    const char *kind;
+    uint32_t process; /* STORE_NO_PROCESS: of the daemon itself */
+    uint64_t run;     /* 0 = none */
+    const char *json; /* all of it, as clients get it */
+};
+#define STORE_NO_PROCESS UINT32_MAX
+
 /* A short text under a name: a saved list, a setting. */
 struct store_text {
     const char *key;
@@ -92,6 +102,7 @@ struct store_image {
 typedef void (*store_opened_cb)(void *arg, int rc, const struct store_image *image, const char *msg);
 typedef void (*store_done_cb)(void *arg, int rc, const char *msg); /* rc 0, or negative with words */
 typedef void (*store_runs_cb)(void *arg, int rc, const struct store_run *runs, size_t n);
+typedef void (*store_events_cb)(void *arg, int rc, const struct store_event *events, size_t n);
 /* The database had to be replaced while running: put all apps and processes again. */
 typedef void (*store_resync_cb)(void *arg, const char *msg);
 
@@ -109,8 +120,7 @@ void store_put_process(struct store *s, const struct store_process *p);
 void store_del_process(struct store *s, uint32_t id);
 void store_put_run(struct store *s,
                    const struct store_run *run); /* inserts or replaces; keeps the last 100 a process */
-void store_put_event(struct store *s, uint64_t time_ms, const char *kind, uint32_t process, uint64_t run,
-                     const char *text);
+void store_put_event(struct store *s, const struct store_event *ev); /* the last 10,000 are kept */
 void store_set_ended(struct store *s, enum store_end how);
 void store_put_saved(struct store *s, const char *key, const char *value);   /* NULL removes it */
 void store_put_setting(struct store *s, const char *key, const char *value); /* NULL removes it */
@@ -129,5 +139,8 @@ void store_commit(struct store *s, store_done_cb done, void *arg);
 
 /* The newest `limit` runs of a process, newest first. */
 void store_get_runs(struct store *s, uint32_t process, unsigned limit, store_runs_cb cb, void *arg);
+
+/* The newest `limit` events from `since_ms` on, newest first; with them all that were put before the call. */
+void store_get_events(struct store *s, uint64_t since_ms, unsigned limit, store_events_cb cb, void *arg);
 
 #endif

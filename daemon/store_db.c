@@ -162,6 +162,10 @@ static void sql_of(enum store_stmt i, struct buf *out)
         table_get_sql(&store_table_run, out);
         buf_puts(out, " WHERE process=?1 ORDER BY run DESC LIMIT ?2");
         break;
+    case STMT_GET_EVENTS:
+        table_get_sql(&store_table_event, out);
+        buf_puts(out, " WHERE time_ms>=?1 ORDER BY id DESC LIMIT ?2");
+        break;
     default:
         buf_puts(out, fixed_sql[i]);
         break;

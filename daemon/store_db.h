@@ -36,6 +36,7 @@ enum store_stmt {
     STMT_RESET_SAVED,
     STMT_RESET_SETTINGS,
     STMT_GET_RUNS,
+    STMT_GET_EVENTS,
     STMT_COUNT
 };
 
@@ -79,6 +80,9 @@ void store_db_rollback(struct store_db *db);
 
 int store_db_get_runs(struct store_db *db, uint32_t process, unsigned limit, struct store_run **runs,
                       size_t *n, struct err *e);
+
+int store_db_get_events(struct store_db *db, uint64_t since_ms, unsigned limit, struct store_event **events,
+                        size_t *n, struct err *e);
 
 /* True when the path does not lead to the open file any more: what is committed then is lost. */
 bool store_db_moved(struct store_db *db, const char *path);

@@ -27,7 +27,14 @@ struct store_tuning {
 };
 extern struct store_tuning store_tuning;
 
-enum store_result_kind { RESULT_OPENED, RESULT_COMMIT, RESULT_RUNS, RESULT_RESYNC, RESULT_FINISHED };
+enum store_result_kind {
+    RESULT_OPENED,
+    RESULT_COMMIT,
+    RESULT_RUNS,
+    RESULT_EVENTS,
+    RESULT_RESYNC,
+    RESULT_FINISHED
+};
 
 /* What the thread tells the loop. */
 struct store_result {
@@ -35,10 +42,12 @@ struct store_result {
     enum store_result_kind kind;
     int rc;
     char msg[1024];
-    struct store_op *op;      /* the OP_COMMIT or OP_GET_RUNS that is answered */
+    struct store_op *op;      /* the OP_COMMIT or OP_GET_* that is answered */
     struct store_image image; /* RESULT_OPENED */
     struct store_run *runs;
     size_t n_runs;
+    struct store_event *events;
+    size_t n_events;
 };
 
 STAILQ_HEAD(store_result_list, store_result);

@@ -79,11 +79,11 @@ struct store_op *store_op_run(const struct store_run *run)
 
 struct store_op *store_op_event(const struct store_event *ev)
 {
-    struct maker m = make(OP_PUT_EVENT, room(ev->kind) + room(ev->text));
+    struct maker m = make(OP_PUT_EVENT, room(ev->kind) + room(ev->json));
 
     m.op->event = *ev;
     take(&m, &m.op->event.kind, ev->kind);
-    take(&m, &m.op->event.text, ev->text);
+    take(&m, &m.op->event.json, ev->json);
     return m.op;
 }
 
@@ -106,7 +106,7 @@ struct store_op *store_op_meta(enum store_meta_key key, uint64_t value)
 
 bool store_op_is_write(const struct store_op *op)
 {
-    return op->kind != OP_COMMIT && op->kind != OP_GET_RUNS;
+    return op->kind != OP_COMMIT && op->kind != OP_GET_RUNS && op->kind != OP_GET_EVENTS;
 }
 
 void store_queue_init(struct store_queue *q)
@@ -193,6 +193,7 @@ static struct row_key key_of(const struct store_op *op)
     case OP_PUT_SETTING:
     case OP_COMMIT:
     case OP_GET_RUNS:
+    case OP_GET_EVENTS:
         break;
     }
     return (struct row_key){0};

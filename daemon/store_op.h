@@ -25,15 +25,8 @@ enum store_op_kind {
     OP_RESET, /* forgets all rows that the engine has as well: too much was thrown away; the engine puts all
                  again */
     OP_COMMIT,
-    OP_GET_RUNS
-};
-
-struct store_event {
-    uint64_t time_ms;
-    const char *kind;
-    uint32_t process;
-    uint64_t run;
-    const char *text;
+    OP_GET_RUNS,
+    OP_GET_EVENTS
 };
 
 enum store_meta_key { META_NEXT_RUN, META_NEXT_APP, META_LAST_RUN, META_STOPPED, META_KEY_COUNT };
@@ -63,6 +56,12 @@ struct store_op {
             store_runs_cb cb;
             void *arg;
         } get_runs;
+        struct {
+            uint64_t since_ms;
+            unsigned limit;
+            store_events_cb cb;
+            void *arg;
+        } get_events;
     };
     /* the strings of the row follow in the same allocation */
 };
@@ -71,7 +70,7 @@ TAILQ_HEAD(store_op_list, store_op);
 
 struct store_queue {
     struct store_op_list ops;
-    size_t writes; /* rows; OP_COMMIT and OP_GET_RUNS are not counted */
+    size_t writes; /* rows; OP_COMMIT and OP_GET_* are not counted */
 };
 
 /* All on the heap; the caller (or the queue) frees with free(). Strings are copied. */

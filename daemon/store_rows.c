@@ -142,6 +142,7 @@ static int apply(struct store_db *db, const struct store_op *op)
         return reset(db);
     case OP_COMMIT:
     case OP_GET_RUNS:
+    case OP_GET_EVENTS:
         break;
     }
     return SQLITE_OK;
@@ -199,6 +200,20 @@ int store_db_get_runs(struct store_db *db, uint32_t process, unsigned limit, str
     sqlite3_bind_int64(stmt, 2, limit);
     code = table_read_all(&store_table_run, stmt, &rows, n);
     *runs = rows;
+    return code == SQLITE_OK ? 0 : store_db_error(db->h, code, e, "read it");
+}
+
+int store_db_get_events(struct store_db *db, uint64_t since_ms, unsigned limit, struct store_event **events,
+                        size_t *n, struct err *e)
+{
+    sqlite3_stmt *stmt = db->stmt[STMT_GET_EVENTS];
+    void *rows = NULL;
+    int code;
+
+    sqlite3_bind_int64(stmt, 1, (sqlite3_int64)since_ms);
+    sqlite3_bind_int64(stmt, 2, limit);
+    code = table_read_all(&store_table_event, stmt, &rows, n);
+    *events = rows;
     return code == SQLITE_OK ? 0 : store_db_error(db->h, code, e, "read it");
 }
 

@@ -89,6 +89,15 @@ static const char *const steps[] = {
           "  key TEXT PRIMARY KEY,\n"
           "  value TEXT NOT NULL\n"
           ") WITHOUT ROWID;\n",
+    [2] = "DROP TABLE event;\n"
+          "CREATE TABLE event ( -- what happened, in order; the last 10,000 are kept\n"
+          "  id INTEGER PRIMARY KEY,\n"
+          "  time_ms INTEGER NOT NULL,\n"
+          "  kind TEXT NOT NULL,\n"
+          "  process INTEGER NOT NULL, -- 4294967295: of the daemon itself\n"
+          "  run INTEGER NOT NULL, -- 0 = none\n"
+          "  json TEXT NOT NULL -- all of it, as pm events --json prints it\n"
+          ");\n",
 };
 
 int store_schema_version(void)

@@ -73,7 +73,7 @@ static const struct column run_columns[] = {
 static const struct column event_columns[] = {
     COLUMN(store_event, time_ms, COL_U64), COLUMN(store_event, kind, COL_TEXT),
     COLUMN(store_event, process, COL_U32), COLUMN(store_event, run, COL_U64),
-    COLUMN(store_event, text, COL_TEXT),
+    COLUMN(store_event, json, COL_TEXT),
 };
 
 static const struct column text_columns[] = {

@@ -164,6 +164,20 @@ static void answer_runs(struct store *s, struct store_op *op)
     store_tell(s, r);
 }
 
+static void answer_events(struct store *s, struct store_op *op)
+{
+    struct store_result *r = store_result_new(RESULT_EVENTS, 0, NULL);
+    struct err e = {0};
+
+    r->op = op;
+    if (s->db.h)
+        r->rc = store_db_get_events(&s->db, op->get_events.since_ms, op->get_events.limit, &r->events,
+                                    &r->n_events, &e);
+    else
+        r->rc = s->dead ? s->dead : s->failing ? s->failing : -EIO;
+    store_tell(s, r);
+}
+
 static void answer_waiting(struct store *s)
 {
     int rc = s->dead ? s->dead : s->failing;
@@ -184,8 +198,10 @@ static void answer_waiting(struct store *s)
 
             r->op = op;
             store_tell(s, r);
-        } else {
+        } else if (op->kind == OP_GET_RUNS) {
             answer_runs(s, op);
+        } else {
+            answer_events(s, op);
         }
     }
     if (!s->failing)

@@ -9,7 +9,7 @@ import threading
 import time
 import unittest
 
-from harness import IS_ROOT, PmTest, alive, free_port, main, wait_dead, wait_until
+from harness import IS_ROOT, PmTest, alive, free_port, main, proc_stat, wait_dead, wait_until
 
 NOBODY = pwd.getpwnam("nobody")
 
@@ -284,6 +284,7 @@ class Listen(PmTest):
         self.assertEqual(listeners(self.port), 1)
         for pid in sorted(pids)[1:]:
             os.kill(pid, signal.SIGSTOP)
+            wait_until(lambda: proc_stat(pid)[0] == "T", what="it has stopped, and takes no connection any more")
         self.assertIn(ask(self.port), pids)
         for pid in pids:
             os.kill(pid, signal.SIGCONT)

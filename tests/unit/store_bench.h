@@ -33,6 +33,9 @@ struct bench {
     struct store_run runs[200];
     char run_detail[200][64];
     size_t n_runs;
+    size_t n_events;
+    uint64_t event_time[10];
+    char event_json[256];
     size_t n_saved, n_settings;
     char saved[200], setting[200];
 };
@@ -173,6 +176,27 @@ static inline void bench_get_runs(struct bench *b, uint32_t process, unsigned li
     unsigned before = b->commits;
 
     store_get_runs(b->s, process, limit, bench_on_runs, b);
+    while (b->commits == before)
+        uv_run(&b->loop, UV_RUN_ONCE);
+}
+
+static inline void bench_on_events(void *arg, int rc, const struct store_event *events, size_t n)
+{
+    struct bench *b = arg;
+
+    assert_int_equal(rc, 0);
+    b->n_events = n;
+    for (size_t i = 0; i < n && i < 10; i++)
+        b->event_time[i] = events[i].time_ms;
+    snprintf(b->event_json, sizeof(b->event_json), "%s", n ? events[0].json : "");
+    b->commits++;
+}
+
+static inline void bench_get_events(struct bench *b, uint64_t since_ms, unsigned limit)
+{
+    unsigned before = b->commits;
+
+    store_get_events(b->s, since_ms, limit, bench_on_events, b);
     while (b->commits == before)
         uv_run(&b->loop, UV_RUN_ONCE);
 }

@@ -18,7 +18,7 @@ static void check_app(const struct app_spec *s, const char *node_env, const char
     assert_string_equal(s->script, FOLDER "/server.js");
     assert_string_equal(s->cwd, FOLDER);
     assert_string_equal(s->interpreter, "node");
-    assert_int_equal(s->instances, resolve_cpus());
+    assert_int_equal(s->instances, 0);
     assert_string_equal(s->exec_mode, "cluster");
     assert_string_equal(s->error_file, FOLDER "/logs/err.log");
     assert_string_equal(s->out_file, FOLDER "/logs/out.log");
@@ -28,8 +28,8 @@ static void check_app(const struct app_spec *s, const char *node_env, const char
     assert_string_equal(env_get(s->env, "HOME"), "/root");
 }
 
-/* Loads it both without and with --env production; `places` are those of the three warnings. */
-static void check_file(const char *file, const char *const places[3])
+/* Loads it both without and with --env production; `places` are those of the two warnings. */
+static void check_file(const char *file, const char *const places[2])
 {
     static const char *const envs[][3] = {{NULL, "development", "3000"},
                                           {"production", "production", "8080"}};
@@ -45,10 +45,9 @@ static void check_file(const char *file, const char *const places[3])
         assert_int_equal(apps.n, 1);
         check_app(apps.v[0], envs[i][1], envs[i][2]);
         snprintf(want, sizeof(want),
-                 "%s%s cluster has no effect yet, the instances run as separate processes\n"
                  "%s%s has no effect yet\n"
                  "%s%s has no effect yet\n",
-                 file, places[0], file, places[1], file, places[2]);
+                 file, places[0], file, places[1]);
         assert_string_equal(report.warnings.data, want);
         app_list_free(&apps);
         config_report_free(&report);
@@ -57,8 +56,7 @@ static void check_file(const char *file, const char *const places[3])
 
 static void test_javascript(void **state)
 {
-    static const char *const places[] = {
-        ": apps[0].exec_mode:", ": apps[0].watch:", ": apps[0].max_memory_restart:"};
+    static const char *const places[] = {": apps[0].watch:", ": apps[0].max_memory_restart:"};
 
     (void)state;
     check_file("ecosystem.config.js", places);
@@ -66,7 +64,7 @@ static void test_javascript(void **state)
 
 static void test_yaml(void **state)
 {
-    static const char *const places[] = {":5:16: exec_mode:", ":6:5: watch:", ":7:5: max_memory_restart:"};
+    static const char *const places[] = {":6:5: watch:", ":7:5: max_memory_restart:"};
 
     (void)state;
     check_file("ecosystem.yaml", places);

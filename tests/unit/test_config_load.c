@@ -125,9 +125,9 @@ static void test_instances(void **state)
 
     (void)state;
     assert_int_equal(l.apps.v[0]->instances, 1);
-    assert_int_equal(l.apps.v[1]->instances, resolve_cpus());
-    assert_int_equal(l.apps.v[2]->instances, resolve_cpus());
-    assert_int_equal(l.apps.v[3]->instances, 1);
+    assert_int_equal(l.apps.v[1]->instances, 0); /* the daemon counts its CPUs */
+    assert_int_equal(l.apps.v[2]->instances, 0);
+    assert_int_equal(l.apps.v[3]->instances, -4000);
     assert_int_equal(l.apps.v[4]->instances, 2);
     /* The files are shared only where the number of instances was left open. */
     assert_true(l.apps.v[0]->merge_logs);
@@ -324,24 +324,18 @@ static void test_warnings(void **state)
                            "    watch_delay: 1s\n"
                            "    cron: 0 4 * * *\n"
                            "    vizion: false\n"
-                           "    windowsHide: true\n"
-                           "    exec_mode: cluster_mode\n");
+                           "    windowsHide: true\n");
 
     (void)state;
-    assert_int_equal(l.report.n_warnings, 9);
-    assert_string_equal(
-        warnings(&l),
-        "f:1:1: deploy: has no effect yet\n"
-        "f:4:5: watch: has no effect yet\n"
-        "f:5:5: max_memory_restart: has no effect yet\n"
-        "f:6:5: ignore_watch: has no effect yet\n"
-        "f:7:5: watch_delay: has no effect yet\n"
-        "f:8:5: cron: has no effect yet\n"
-        "f:9:5: vizion: ignored, it is about git data in PM2's list\n"
-        "f:10:5: windowsHide: ignored, it is about Windows\n"
-        "f:11:16: exec_mode: cluster has no effect yet, the instances run as separate processes\n");
-    assert_string_equal(l.apps.v[0]->exec_mode, "cluster");
-    assert_false(l.apps.v[0]->merge_logs);
+    assert_int_equal(l.report.n_warnings, 8);
+    assert_string_equal(warnings(&l), "f:1:1: deploy: has no effect yet\n"
+                                      "f:4:5: watch: has no effect yet\n"
+                                      "f:5:5: max_memory_restart: has no effect yet\n"
+                                      "f:6:5: ignore_watch: has no effect yet\n"
+                                      "f:7:5: watch_delay: has no effect yet\n"
+                                      "f:8:5: cron: has no effect yet\n"
+                                      "f:9:5: vizion: ignored, it is about git data in PM2's list\n"
+                                      "f:10:5: windowsHide: ignored, it is about Windows\n");
     loaded_deinit(&l);
 }
 
@@ -434,7 +428,7 @@ static void test_overlay(void **state)
 
     (void)state;
     assert_int_equal(config_load_text(&ctx, "x", text, sizeof(text) - 1, CONFIG_YAML, &l.apps, &l.report), 0);
-    assert_int_equal(l.apps.v[0]->instances, resolve_cpus());
+    assert_int_equal(l.apps.v[0]->instances, 0);
     assert_false(l.apps.v[0]->merge_logs);
     assert_string_equal(l.apps.v[0]->interpreter, "perl");
     loaded_deinit(&l);

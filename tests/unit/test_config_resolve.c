@@ -13,6 +13,7 @@
 #include "common/fs.h"
 #include "common/mem.h"
 #include "config/config.h"
+#include "config/options.h"
 #include "config/path.h"
 #include "config/resolve.h"
 
@@ -238,7 +239,7 @@ static void test_flags(void **state)
     s->cwd = xstrdup("sub");
     s->out_file = xstrdup("out.log");
     s->error_file = xstrdup("~/err.log");
-    s->instances = 0;
+    assert_int_equal(option_set_text(option_find("instances"), s, "max", NULL), 0);
     s->time = true;
     env_set(&s->env, "CALLER", "2");
     resolve_with("inner.js", s);
@@ -248,7 +249,7 @@ static void test_flags(void **state)
     assert_string_equal(s->out_file + strlen(folder), "/sub/out.log");
     assert_string_equal(s->error_file + strlen(folder), "/home/err.log");
     assert_null(s->log_file);
-    assert_int_equal(s->instances, resolve_cpus());
+    assert_int_equal(s->instances, 0);
     assert_false(s->merge_logs);
     assert_string_equal(s->log_date_format, "YYYY-MM-DDTHH:mm:ss");
     assert_string_equal(env_get(s->env, "CALLER"), "2");

@@ -30,7 +30,7 @@ static void round_trip(void **state)
     store_put_process(b.s, &p);
     bench_put(&b, 4);
     store_del_process(b.s, 4);
-    store_put_event(b.s, 5, "start", 3, 43, NULL);
+    store_put_event(b.s, &(struct store_event){5, "start", 3, 43, "{}"});
     store_set_ended(b.s, STORE_TERMINATED);
     store_put_saved(b.s, "last", "{\"apps\":[]}");
     store_put_saved(b.s, "before", "x");
@@ -117,10 +117,21 @@ static void events_are_pruned(void **state)
     bench_dir(&b);
     bench_open(&b);
     for (int i = 0; i < 12000; i++)
-        store_put_event(b.s, (uint64_t)i, "k", 1, 2, "text");
+        store_put_event(b.s, &(struct store_event){(uint64_t)i, "k", 1, 2, "text"});
     assert_int_equal(bench_commit(&b), 0);
     assert_in_range(bench_sql(&b, "SELECT count(*) FROM event"), 10000, 10256);
     assert_int_equal(bench_sql(&b, "SELECT max(time_ms) FROM event"), 11999);
+    /* the newest first, with what was put before the question */
+    store_put_event(b.s, &(struct store_event){20000, "last", STORE_NO_PROCESS, 0, "{\"a\":1}"});
+    bench_get_events(&b, 11000, 3);
+    assert_int_equal(b.n_events, 3);
+    assert_int_equal(b.event_time[0], 20000);
+    assert_int_equal(b.event_time[2], 11998);
+    assert_string_equal(b.event_json, "{\"a\":1}");
+    bench_get_events(&b, 11999, 10);
+    assert_int_equal(b.n_events, 2);
+    bench_get_events(&b, 30000, 10);
+    assert_int_equal(b.n_events, 0);
     bench_close(&b);
     bench_remove(&b);
 }

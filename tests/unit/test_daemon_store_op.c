@@ -24,7 +24,7 @@ static void del(struct store_queue *q, uint32_t id)
 
 static void event(struct store_queue *q, uint64_t time)
 {
-    struct store_event ev = {.time_ms = time, .kind = "k", .text = "t"};
+    struct store_event ev = {.time_ms = time, .kind = "k", .json = "t"};
 
     store_queue_push(q, store_op_event(&ev));
 }

@@ -428,7 +428,7 @@ static void full_while_running(struct bench *b)
     /* much more than may wait: the processes stay, the events go */
     bench_put(b, 5000);
     for (int i = 0; i < 5000; i++)
-        store_put_event(b->s, 1, "k", 1, 1, "a text of some length");
+        store_put_event(b->s, &(struct store_event){1, "k", 1, 1, "a text of some length"});
     assert_int_equal(bench_commit(b), -ENOSPC);
     assert_true(b->s->pending.writes <= store_tuning.queue_max);
     empty_disk(b->dir);

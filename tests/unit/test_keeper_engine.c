@@ -106,6 +106,7 @@ static void test_more_descriptors_than_a_packet(void **state)
 {
     struct rig *r = *state;
     struct kw_msg child, m, more;
+    unsigned last = 0;
 
     rig_start(r);
     child = rig_run(r, 1, "exec sleep 100");
@@ -121,13 +122,17 @@ static void test_more_descriptors_than_a_packet(void **state)
     rig_say(r, &m);
     rig_ask_snapshot(r);
     m = rig_expect(r, KW_CHILD, 1);
-    more = rig_expect(r, KW_CHILD, 1);
-    assert_int_equal(m.nfds + more.nfds, KW_FD_COUNT - 1);
-    assert_int_equal(m.pid, more.pid);
-    assert_int_equal(m.flags, more.flags);
-    assert_int_equal(more.kinds[more.nfds - 1], KW_FD_COUNT - 1);
+    for (unsigned n = m.nfds; n < KW_FD_COUNT - 1;) {
+        more = rig_expect(r, KW_CHILD, 1);
+        n += more.nfds;
+        assert_true(more.nfds > 0 && n < KW_FD_COUNT);
+        assert_int_equal(m.pid, more.pid);
+        assert_int_equal(m.flags, more.flags);
+        last = more.kinds[more.nfds - 1];
+        kw_close_fds(&more);
+    }
+    assert_int_equal(last, KW_FD_COUNT - 1);
     kw_close_fds(&m);
-    kw_close_fds(&more);
     rig_snapshot_end(r);
 }
 
