@@ -42,6 +42,7 @@ struct conn {
     enum conn_state state;
     int fd; /* -1: none */
     int64_t began, until;
+    unsigned asked; /* requests on this connection so far */
     size_t have;
     char in[MAX_ANSWER + 1];
 };
@@ -98,8 +99,8 @@ static void conn_pause(struct conn *c)
 static void conn_failed(struct conn *c, enum failure kind, const char *doing)
 {
     char what[120];
-    snprintf(what, sizeof(what), "%s, after %lld us and %zu bytes", doing, (long long)(now_us() - c->began),
-             c->have);
+    snprintf(what, sizeof(what), "%s, after %lld us and %zu bytes, request %u of its connection", doing,
+             (long long)(now_us() - c->began), c->have, c->asked);
     stats_failed(&load.stats, now_us() - load.began, kind, what);
     load.n_busy--;
     conn_drop(c);
@@ -120,6 +121,7 @@ static void conn_errno(struct conn *c, int error, const char *doing)
 
 static void conn_send(struct conn *c)
 {
+    c->asked++;
     ssize_t n = send(c->fd, load.request, load.request_len, MSG_NOSIGNAL);
     if (n < 0)
         conn_errno(c, errno, "send");
@@ -153,6 +155,7 @@ static void conn_connect(struct conn *c)
         choose_source(c->fd);
     }
     c->state = C_CONNECTING;
+    c->asked = 0;
     if (connect(c->fd, (struct sockaddr *)&load.address, load.address_len) == 0) {
         load.stats.connects++;
         conn_send(c);

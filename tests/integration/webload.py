@@ -148,8 +148,8 @@ class Load:
     def assertNoneLost(self, counts=None):
         counts = counts or self.end()
         if counts["failed"]:
-            self.case.fail("%s: %d of %d requests lost: %s\nthe first:\n%s" % (
-                self.mode, counts["failed"], counts["requests"], counts["failures"], "\n".join(map(str, counts["first_failures"]))))
+            first = counts.pop("first_failures")
+            self.case.fail("lost requests: %s\nthe first:\n%s" % (counts, "\n".join(map(str, first))))
         return counts
 
 
