@@ -194,10 +194,10 @@ void engine_end(struct engine *e)
     TAILQ_FOREACH (p, supervisor_processes(e->sup), entry) {
         engine_spawn_forget(runtime_of(p));
     }
-    trigger_abort(e);
     TAILQ_FOREACH (p, supervisor_shadows(e->sup), entry) {
         engine_spawn_forget(runtime_of(p));
     }
+    trigger_abort(e);
     users_close(users); /* before the server: requests may wait for it too */
     keeper_attach_close(e->attach);
     e->attach = NULL;

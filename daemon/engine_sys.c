@@ -522,7 +522,7 @@ static void sys_replaced(void *ctx, struct process *p, struct process *old)
     find_version(e, p);
     engine_listen_replaced(e, p);
     put_pid_file(e, p, p->pid);
-    event_emit(e, &(struct event){.kind = EVENT_RELOAD, .p = p, .manually = true, .by = p->by});
+    engine_tell_reloaded(e, p);
 }
 
 static void sys_set_spec(void *ctx, struct app *app, struct app_spec *take_spec)
