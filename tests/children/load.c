@@ -1,489 +1,482 @@
-/* load [-c CONNECTIONS] [-m close|keepalive] [-d SECONDS] [-r REQUESTS-PER-SECOND] [-p PATH] [-t TIMEOUT]
- * HOST:PORT|unix:PATH
- *
- * Sends HTTP/1.1 GETs and counts what fails. Ends after SECONDS, at SIGTERM or SIGINT, or (without -d) when
- * stdin closes; the requests under way are waited for, and one JSON object tells the counts. Says "flowing"
- * after the first 10 answers. A line on stdin prints the counts so far.
- *
- * A connection that the server closes between two requests is no failure; one that it closes after a request
- * was sent is. */
+// load [options] HOST:PORT | PORT | unix:PATH: an HTTP/1.1 client that counts what fails, and how.
+//
+//   -c N        connections (10)             -k        keep-alive (else a connection per request)
+//   -d SECONDS  how long (else until SIGTERM, or until standard input ends)
+//   -r RATE     requests a second at most, over all connections      -t MS  limit for one request (10000)
+//   -p PATH     path of the request (/)      -a        any body (else words of letters and digits are wanted)
+//
+// A line on standard input asks for the counters so far, one line of JSON; the same comes at the end, when
+// what was under way has been answered. The different bodies are counted, so that a server which answers "PID
+// VERSION" shows who served.
+//
+// With keep-alive, the end of an idle connection is the server's right and no failure; a reset or an end
+// after a byte of a request was sent is one. Exit code: 0 when nothing failed, 1 when something did, 2 for
+// wrong usage.
+#include "load_count.h"
 #include "load_http.h"
-#include "load_stats.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <errno.h>
-#include <getopt.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
-#include <stdalign.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
-#define FLOWING    10
-#define PAUSE_US   2000 /* after a failure, so that a refused connection is no busy loop */
-#define TICK_MS    50   /* how often time limits are looked at */
-#define SOURCES    16 /* of 127.0.0.x: each has its own local ports, which last for long runs with `close` */
-#define MAX_ANSWER 65535
+enum { MAX_CONNECTIONS = 4096, MAX_ANSWER = 64 * 1024 };
+enum { ID_STDIN = MAX_CONNECTIONS, ID_SIGNAL };
 
-enum conn_state {
-    C_IDLE,       /* may send the next request; connected or not */
-    C_PAUSED,     /* waits for `until`, then is idle */
-    C_CONNECTING, /* a request waits for the connection */
-    C_SENT        /* the answer is awaited */
-};
+// IDLE: waits for its turn, open or not. PAUSED: tries again at `due_ns`, after a failure or a full backlog.
+enum state { IDLE, PAUSED, CONNECTING, WAITING };
 
 struct conn {
-    enum conn_state state;
-    int fd; /* -1: none */
-    int64_t began, until;
-    size_t have;
-    char in[MAX_ANSWER + 1];
+    int fd;
+    enum state state;
+    bool begun; // PAUSED: within a request, whose clock runs
+    uint64_t started_ns, due_ns;
+    unsigned answered; // on this connection
+    size_t len;
+    char *buf;
 };
 
 static struct {
-    int epoll, signals;
-    bool keepalive, stopping, stdin_open, flowing;
-    int n_conns, n_busy, n_paused, next_idle;
-    int64_t began, ends, timeout;
-    double rate;
-    uint64_t issued;
-    char request[1024];
+    int connections;
+    bool keepalive, any_body;
+    double seconds, rate;
+    uint64_t timeout_ns;
+    const char *path;
+    struct sockaddr_storage addr;
+    socklen_t addr_len;
+    char request[512];
     size_t request_len;
-    struct sockaddr_storage address;
-    socklen_t address_len;
-    unsigned source;
-    struct conn *conns;
-    struct stats stats;
-} load;
+} opt = {.connections = 10, .path = "/", .timeout_ns = 10000000000};
 
-static int64_t now_us(void)
+static struct conn conns[MAX_CONNECTIONS];
+static int idle_ring[MAX_CONNECTIONS], idle_first, idle_count, paused, under_way;
+static int epfd;
+static uint64_t end_ns;
+static bool stopping;
+
+// ---- one connection
+
+// What a test can print: when, which, and how far the request had come.
+static void note_failure(const struct conn *c, enum failure kind, const char *detail)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+    counters.failures[kind]++;
+    if (counters.n_notes == MAX_NOTES)
+        return;
+    char text[256];
+    uint64_t now = now_ns();
+    snprintf(text, sizeof(text),
+             "%.3f s: %s after %.1f ms: connection %d, request %u on it, %zu bytes of answer: %s",
+             (double)(now - begin_ns) / 1e9, failure_names[kind], (double)(now - c->started_ns) / 1e6,
+             (int)(c - conns), c->answered + 1, c->len, detail);
+    counters.notes[counters.n_notes++] = strdup(text);
 }
 
-static void give_up(const char *what)
+static void set_idle(struct conn *c)
 {
-    fprintf(stderr, "load: %s: %s\n", what, strerror(errno));
-    exit(2);
+    c->state = IDLE;
+    c->begun = false;
+    idle_ring[(idle_first + idle_count++) % MAX_CONNECTIONS] = (int)(c - conns);
 }
 
-static void print_counts(void)
+static void set_paused(struct conn *c, bool begun, uint64_t ns)
 {
-    stats_print(&load.stats, load.keepalive ? "keepalive" : "close", load.n_conns,
-                (double)(now_us() - load.began) / 1e6);
+    c->state = PAUSED;
+    c->begun = begun;
+    c->due_ns = now_ns() + ns;
+    paused++;
 }
 
-static void conn_drop(struct conn *c)
+static void close_conn(struct conn *c)
 {
     if (c->fd >= 0)
         close(c->fd);
     c->fd = -1;
+    c->answered = 0;
+    c->len = 0;
 }
 
-static void conn_pause(struct conn *c)
+// Ends the request as a failure. A server that refuses must not make this a loop.
+static void fail(struct conn *c, enum failure kind, const char *detail)
 {
-    c->state = C_PAUSED;
-    c->until = now_us() + PAUSE_US;
-    load.n_paused++;
+    note_failure(c, kind, detail);
+    close_conn(c);
+    under_way--;
+    set_paused(c, false, 5000000);
 }
 
-static void conn_failed(struct conn *c, enum failure kind, const char *doing)
+static void fail_errno(struct conn *c, int err)
 {
-    char what[120];
-    snprintf(what, sizeof(what), "%s, after %lld us and %zu bytes", doing, (long long)(now_us() - c->began),
-             c->have);
-    stats_failed(&load.stats, now_us() - load.began, kind, what);
-    load.n_busy--;
-    conn_drop(c);
-    conn_pause(c);
+    enum failure kind = err == ECONNREFUSED || (err == ENOENT && c->state == CONNECTING) ? FAIL_REFUSED
+                        : err == ETIMEDOUT                                               ? FAIL_TIMEOUT
+                        : c->state == CONNECTING                                         ? FAIL_CONNECT
+                                                                                         : FAIL_RESET;
+    fail(c, kind, strerror(err));
 }
 
-static void conn_errno(struct conn *c, int error, const char *doing)
+static void open_conn(struct conn *c)
 {
-    char what[100];
-    snprintf(what, sizeof(what), "%s: %s", doing, strerror(error));
-    conn_failed(c,
-                error == ECONNREFUSED                   ? F_REFUSED
-                : error == ECONNRESET || error == EPIPE ? F_RESET
-                : error == ETIMEDOUT                    ? F_TIMEOUT
-                                                        : F_OTHER,
-                what);
+    c->fd = socket(opt.addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    c->state = CONNECTING;
+    if (c->fd < 0) {
+        fail_errno(c, errno);
+        return;
+    }
+    int one = 1;
+    if (opt.addr.ss_family != AF_UNIX)
+        setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    int rc = connect(c->fd, (struct sockaddr *)&opt.addr, opt.addr_len);
+    if (rc != 0 && errno == EAGAIN) { // the backlog of a unix socket is full: a blocking client would wait
+        close_conn(c);
+        set_paused(c, true, 1000000);
+        return;
+    }
+    if (rc != 0 && errno != EINPROGRESS) {
+        fail_errno(c, errno);
+        return;
+    }
+    counters.connects++;
+    struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+                             .data.u32 = (uint32_t)(c - conns)};
+    epoll_ctl(epfd, EPOLL_CTL_ADD, c->fd, &ev);
 }
 
-static void conn_send(struct conn *c)
+static void send_request(struct conn *c)
 {
-    ssize_t n = send(c->fd, load.request, load.request_len, MSG_NOSIGNAL);
+    c->len = 0;
+    ssize_t n = send(c->fd, opt.request, opt.request_len, MSG_NOSIGNAL);
+    if (n < 0 && c->answered > 0) { // nothing of the request was sent
+        counters.idle_ends++;
+        close_conn(c);
+        open_conn(c);
+        return;
+    }
+    c->state = WAITING;
     if (n < 0)
-        conn_errno(c, errno, "send");
-    else if ((size_t)n < load.request_len)
-        conn_failed(c, F_OTHER, "the request did not fit into the socket");
-    else
-        c->state = C_SENT;
+        fail_errno(c, errno);
+    else if ((size_t)n < opt.request_len)
+        fail(c, FAIL_BAD, "the request did not fit into the socket");
 }
 
-/* A source address of the loopback for each connection in turn: closed connections keep their ports for a
- * minute. */
-static void choose_source(int fd)
+static void begin_request(struct conn *c)
 {
-    const struct sockaddr_in *to = (const struct sockaddr_in *)&load.address;
-    if (to->sin_family != AF_INET || (ntohl(to->sin_addr.s_addr) >> 24) != 127)
-        return;
-    struct sockaddr_in from = {.sin_family = AF_INET,
-                               .sin_addr.s_addr = htonl(0x7f000001 + load.source++ % SOURCES)};
-    setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &(int){1}, sizeof(int));
-    if (bind(fd, (struct sockaddr *)&from, sizeof(from)) != 0)
-        give_up("bind to a loopback address");
-}
-
-static void conn_connect(struct conn *c)
-{
-    c->fd = socket(load.address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (c->fd < 0)
-        give_up("socket");
-    if (load.address.ss_family != AF_UNIX) {
-        setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
-        choose_source(c->fd);
+    c->started_ns = now_ns();
+    counters.started++;
+    under_way++;
+    if (c->fd >= 0) {
+        char byte;
+        ssize_t n = recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+        if (n > 0) {
+            fail(c, FAIL_BAD, "bytes that nobody asked for");
+            return;
+        }
+        if (n < 0 && errno == EAGAIN) {
+            send_request(c);
+            return;
+        }
+        counters.idle_ends++;
+        close_conn(c);
     }
-    c->state = C_CONNECTING;
-    if (connect(c->fd, (struct sockaddr *)&load.address, load.address_len) == 0) {
-        load.stats.connects++;
-        conn_send(c);
-    } else if (errno == EAGAIN) {
-        /* A unix socket whose queue is full: there is nothing to wait for but time. The request began
-         * already. */
-        conn_drop(c);
-        c->until = now_us() + PAUSE_US;
-        return;
-    } else if (errno != EINPROGRESS) {
-        conn_errno(c, errno, "connect");
+    open_conn(c);
+}
+
+// The body must look like the answer of a test server: torn or mixed answers would not.
+static bool good_body(const char *text)
+{
+    for (; *text != '\0'; text++) {
+        if (!isalnum((unsigned char)*text) && strchr(" .:_-", *text) == NULL)
+            return false;
     }
-    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = c};
-    if (c->fd >= 0 && epoll_ctl(load.epoll, EPOLL_CTL_ADD, c->fd, &event) != 0)
-        give_up("epoll_ctl");
+    return true;
 }
 
-/* Has the server closed a connection on which nothing was asked? */
-static bool closed_meanwhile(struct conn *c)
+static void answered(struct conn *c, struct answer *a)
 {
-    char byte;
-    ssize_t n = recv(c->fd, &byte, 1, MSG_PEEK);
-    return n >= 0 || errno != EAGAIN;
-}
-
-/* Begins the next request on an idle connection. */
-static void conn_issue(struct conn *c)
-{
-    load.issued++;
-    load.n_busy++;
-    c->have = 0;
-    c->began = now_us();
-    if (c->fd >= 0 && closed_meanwhile(c)) {
-        load.stats.idle_closes++;
-        conn_drop(c);
-    }
-    if (c->fd >= 0)
-        conn_send(c);
-    else
-        conn_connect(c);
-}
-
-static bool may_issue(int64_t now)
-{
-    return !load.stopping &&
-           (load.rate <= 0 || (double)load.issued < (double)(now - load.began) / 1e6 * load.rate);
-}
-
-static void conn_idle(struct conn *c)
-{
-    c->state = C_IDLE;
-    if (load.rate <= 0 && may_issue(0))
-        conn_issue(c);
-}
-
-static void conn_answered(struct conn *c, const struct answer *a)
-{
+    size_t end = strcspn(a->body, "\r\n");
+    a->body[end] = '\0';
     if (a->status != 200) {
-        char what[64];
-        snprintf(what, sizeof(what), "status %d", a->status);
-        conn_failed(c, F_BAD_STATUS, what);
+        fail(c, FAIL_STATUS, a->body);
         return;
     }
-    stats_ok(&load.stats, a->body, now_us() - c->began);
-    if (!load.flowing && load.stats.ok >= FLOWING) {
-        load.flowing = true;
-        puts("flowing");
-        fflush(stdout);
+    if (!opt.any_body && (a->body_len == 0 || !good_body(a->body))) {
+        fail(c, FAIL_BODY, a->body);
+        return;
     }
-    load.n_busy--;
-    if (!load.keepalive || a->close)
-        conn_drop(c);
-    conn_idle(c);
+    uint64_t now = now_ns(), took = now - c->started_ns;
+    counters.ok++;
+    counters.latency[bucket_of(took / 1000)]++;
+    if (took > counters.longest_ns)
+        counters.longest_ns = took;
+    if (now - counters.last_ok_ns > counters.gap_ns)
+        counters.gap_ns = now - counters.last_ok_ns;
+    counters.last_ok_ns = now;
+    count_body(opt.any_body ? "" : a->body);
+    c->answered++;
+    c->len = 0;
+    under_way--;
+    if (opt.keepalive && a->close)
+        counters.asked_to_close++;
+    if (a->close || !opt.keepalive)
+        close_conn(c);
+    set_idle(c);
 }
 
-static void conn_read(struct conn *c)
+static void read_answer(struct conn *c)
 {
+    if (c->buf == NULL)
+        c->buf = malloc(MAX_ANSWER + 1);
     for (;;) {
-        ssize_t n = recv(c->fd, c->in + c->have, MAX_ANSWER - c->have, 0);
+        ssize_t n = recv(c->fd, c->buf + c->len, MAX_ANSWER - c->len, 0);
         if (n < 0 && errno == EAGAIN)
             return;
         if (n < 0) {
-            conn_errno(c, errno, "recv");
+            fail_errno(c, errno);
             return;
         }
-        c->have += (size_t)n;
-        c->in[c->have] = '\0';
+        c->len += (size_t)n;
+        c->buf[c->len] = '\0';
         struct answer a;
-        switch (answer_parse(c->in, c->have, n == 0, &a)) {
+        switch (answer_parse(c->buf, c->len, n == 0, &a)) {
         case ANSWER_WHOLE:
-            conn_answered(c, &a);
+            answered(c, &a);
             return;
         case ANSWER_BAD:
-            conn_failed(c, F_BAD_STATUS, a.wrong);
+            fail(c, FAIL_BAD, a.wrong);
             return;
         case ANSWER_PARTIAL:
-            break;
-        }
-        if (n == 0) {
-            conn_failed(c, F_EOF, "end of the connection");
-            return;
-        }
-        if (c->have == MAX_ANSWER) {
-            conn_failed(c, F_BAD_STATUS, "an answer that is too long");
-            return;
+            if (n == 0) {
+                fail(c, FAIL_EOF, "the connection ended");
+                return;
+            }
+            if (c->len == MAX_ANSWER) {
+                fail(c, FAIL_BAD, "the answer is too long");
+                return;
+            }
         }
     }
 }
 
-static void conn_event(struct conn *c)
+static void on_event(struct conn *c, uint32_t events)
 {
-    switch (c->state) {
-    case C_CONNECTING: {
-        int error = 0;
-        getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){sizeof(error)});
-        if (error != 0) {
-            conn_errno(c, error, "connect");
-            return;
-        }
-        load.stats.connects++;
-        conn_send(c);
-        return; /* an answer comes with an event of its own */
-    }
-    case C_SENT:
-        conn_read(c);
+    if (c->fd < 0)
         return;
-    case C_IDLE:
-        if (c->fd >= 0 && closed_meanwhile(c)) {
-            load.stats.idle_closes++;
-            conn_drop(c);
-        }
-        return;
-    case C_PAUSED:
-        return;
+    if (c->state == CONNECTING) {
+        int err = 0;
+        socklen_t len = sizeof(err);
+        getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &err, &len);
+        if (err != 0)
+            fail_errno(c, err);
+        else if (events & (EPOLLOUT | EPOLLERR | EPOLLHUP))
+            send_request(c);
+    } else if (c->state == WAITING) {
+        if (events & (EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP))
+            read_answer(c);
+    } else if (events & (EPOLLRDHUP | EPOLLERR | EPOLLHUP)) {
+        counters.idle_ends++;
+        close_conn(c); // it stays in the ring, and opens a new one at its turn
     }
 }
 
-/* Pauses that are over, connections of full unix sockets to try again, and requests out of time. */
-static void look_at_times(int64_t now)
+// ---- all of them
+
+static void start_due(void)
 {
-    for (int i = 0; i < load.n_conns; i++) {
-        struct conn *c = &load.conns[i];
-        if (c->state == C_PAUSED && now >= c->until) {
-            load.n_paused--;
-            conn_idle(c);
-        } else if ((c->state == C_CONNECTING || c->state == C_SENT) && now - c->began > load.timeout) {
-            conn_failed(c, F_TIMEOUT, c->state == C_SENT ? "no answer" : "no connection");
-        } else if (c->state == C_CONNECTING && c->fd < 0 && now >= c->until) {
-            conn_connect(c);
-        }
+    uint64_t allowed = UINT64_MAX;
+    if (opt.rate > 0)
+        allowed = (uint64_t)((double)(now_ns() - begin_ns) / 1e9 * opt.rate) + 1;
+    while (!stopping && idle_count > 0 && counters.started < allowed) {
+        struct conn *c = &conns[idle_ring[idle_first]];
+        idle_first = (idle_first + 1) % MAX_CONNECTIONS;
+        idle_count--;
+        begin_request(c);
     }
 }
 
-/* With a rate: as many requests as are due, on the connections in turn. */
-static void issue_due(int64_t now)
+static void wake_paused(uint64_t now)
 {
-    for (int tried = 0; tried < load.n_conns && may_issue(now); tried++) {
-        struct conn *c = &load.conns[load.next_idle];
-        load.next_idle = (load.next_idle + 1) % load.n_conns;
-        if (c->state == C_IDLE)
-            conn_issue(c);
+    for (int i = 0; paused > 0 && i < opt.connections; i++) {
+        struct conn *c = &conns[i];
+        if (c->state != PAUSED || c->due_ns > now)
+            continue;
+        paused--;
+        if (c->begun)
+            open_conn(c);
+        else
+            set_idle(c);
     }
 }
 
-static void stdin_event(void)
+static void expire(uint64_t now)
 {
-    char text[256];
-    ssize_t n = read(STDIN_FILENO, text, sizeof(text));
+    for (int i = 0; i < opt.connections; i++) {
+        struct conn *c = &conns[i];
+        bool running = c->state == CONNECTING || c->state == WAITING || (c->state == PAUSED && c->begun);
+        if (!running || now - c->started_ns < opt.timeout_ns)
+            continue;
+        if (c->state == PAUSED)
+            paused--;
+        fail(c, FAIL_TIMEOUT, c->state == WAITING ? "no answer" : "no connection");
+    }
+}
+
+static void on_stdin(void)
+{
+    char buf[256];
+    ssize_t n = read(0, buf, sizeof(buf));
     if (n <= 0) {
-        epoll_ctl(load.epoll, EPOLL_CTL_DEL, STDIN_FILENO, NULL);
-        load.stopping = true;
+        stopping = true;
+        epoll_ctl(epfd, EPOLL_CTL_DEL, 0, NULL);
+        return;
     }
-    for (ssize_t i = 0; i < n; i++)
-        if (text[i] == '\n')
-            print_counts();
-}
-
-static int wait_ms(void)
-{
-    bool unix_full = load.address.ss_family == AF_UNIX;
-    return load.rate > 0 && !load.stopping ? 1 : load.n_paused > 0 || unix_full ? PAUSE_US / 1000 : TICK_MS;
+    for (ssize_t i = 0; i < n; i++) {
+        if (buf[i] == '\n')
+            print_counters(under_way);
+    }
 }
 
 static void run(void)
 {
-    int64_t looked = now_us();
-    for (int i = 0; i < load.n_conns; i++)
-        conn_idle(&load.conns[i]);
-    while (!load.stopping || load.n_busy > 0) {
-        struct epoll_event events[256];
-        int wait = wait_ms();
-        int n = epoll_wait(load.epoll, events, 256, wait);
-        if (n < 0 && errno != EINTR)
-            give_up("epoll_wait");
+    struct epoll_event events[256];
+    uint64_t expired = begin_ns;
+    while (!stopping || under_way > 0) {
+        start_due();
+        int wait = paused > 0 || (opt.rate > 0 && idle_count > 0) ? 1 : 50;
+        int n = epoll_wait(epfd, events, 256, wait);
         for (int i = 0; i < n; i++) {
-            if (events[i].data.ptr == &load.signals)
-                load.stopping = true;
-            else if (events[i].data.ptr == &load.stdin_open)
-                stdin_event();
+            if (events[i].data.u32 < MAX_CONNECTIONS)
+                on_event(&conns[events[i].data.u32], events[i].events);
+            else if (events[i].data.u32 == ID_STDIN)
+                on_stdin();
             else
-                conn_event(events[i].data.ptr);
+                stopping = true;
         }
-        int64_t now = now_us();
-        if (load.ends > 0 && now >= load.ends)
-            load.stopping = true;
-        if (now - looked >= wait * 1000) {
-            looked = now;
-            look_at_times(now);
+        uint64_t now = now_ns();
+        wake_paused(now);
+        if (now - expired > 50000000) {
+            expire(now);
+            expired = now;
         }
-        if (load.rate > 0)
-            issue_due(now);
+        if (end_ns != 0 && now >= end_ns)
+            stopping = true;
     }
 }
 
-/* ---- the command line */
+// ---- start
 
-static void parse_address(char *text)
+static void die(const char *what, const char *arg)
 {
-    struct sockaddr_un *un = (struct sockaddr_un *)&load.address;
-    struct sockaddr_in *in = (struct sockaddr_in *)&load.address;
-    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&load.address;
-    if (strncmp(text, "unix:", 5) == 0 && strlen(text + 5) < sizeof(un->sun_path)) {
+    fprintf(stderr, "load: %s: %s\n", what, arg);
+    exit(2);
+}
+
+static void parse_address(const char *text)
+{
+    if (strncmp(text, "unix:", 5) == 0) {
+        struct sockaddr_un *un = (struct sockaddr_un *)&opt.addr;
         un->sun_family = AF_UNIX;
+        if (strlen(text + 5) >= sizeof(un->sun_path))
+            die("the path is too long", text);
         strcpy(un->sun_path, text + 5);
-        load.address_len = sizeof(*un);
+        opt.addr_len = sizeof(*un);
         return;
     }
-    char *colon = strrchr(text, ':');
-    if (colon != NULL && colon > text) {
-        *colon = '\0';
-        in_port_t port = htons((uint16_t)atoi(colon + 1));
-        if (text[0] == '[' && colon[-1] == ']') {
-            colon[-1] = '\0';
-            if (inet_pton(AF_INET6, text + 1, &in6->sin6_addr) == 1) {
-                in6->sin6_family = AF_INET6;
-                in6->sin6_port = port;
-                load.address_len = sizeof(*in6);
-                return;
-            }
-        } else if (inet_pton(AF_INET, text, &in->sin_addr) == 1) {
-            in->sin_family = AF_INET;
-            in->sin_port = port;
-            load.address_len = sizeof(*in);
-            return;
-        }
+    const char *colon = strrchr(text, ':');
+    char host[64] = "127.0.0.1";
+    int port = atoi(colon != NULL ? colon + 1 : text);
+    if (colon != NULL)
+        snprintf(host, sizeof(host), "%.*s", (int)(colon - text), text);
+    struct sockaddr_in *in = (struct sockaddr_in *)&opt.addr;
+    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&opt.addr;
+    if (port <= 0 || port > 65535)
+        die("not a port", text);
+    if (inet_pton(AF_INET, host, &in->sin_addr) == 1) {
+        in->sin_family = AF_INET;
+        in->sin_port = htons((uint16_t)port);
+        opt.addr_len = sizeof(*in);
+    } else if (inet_pton(AF_INET6, host, &in6->sin6_addr) == 1) {
+        in6->sin6_family = AF_INET6;
+        in6->sin6_port = htons((uint16_t)port);
+        opt.addr_len = sizeof(*in6);
+    } else {
+        die("not a numeric address", text);
     }
-    fprintf(stderr, "load: %s: want IPV4:PORT, [IPV6]:PORT or unix:PATH\n", text);
-    exit(2);
 }
 
-static void usage(void)
+static void parse_options(int argc, char **argv)
 {
-    fprintf(stderr,
-            "usage: load [-c CONNECTIONS] [-m close|keepalive] [-d SECONDS] [-r RATE] [-p PATH] [-t TIMEOUT] "
-            "HOST:PORT|unix:PATH\n");
-    exit(2);
-}
-
-static void parse_arguments(int argc, char **argv)
-{
-    const char *path = "/";
-    double seconds = 0, timeout = 10;
-    load.n_conns = 8;
-    for (int opt; (opt = getopt(argc, argv, "c:m:d:r:p:t:")) != -1;) {
-        switch (opt) {
+    int o;
+    while ((o = getopt(argc, argv, "c:d:r:t:p:ka")) != -1) {
+        switch (o) {
         case 'c':
-            load.n_conns = atoi(optarg);
-            break;
-        case 'm':
-            load.keepalive = strcmp(optarg, "keepalive") == 0;
-            if (!load.keepalive && strcmp(optarg, "close") != 0)
-                usage();
+            opt.connections = atoi(optarg);
             break;
         case 'd':
-            seconds = atof(optarg);
+            opt.seconds = atof(optarg);
             break;
         case 'r':
-            load.rate = atof(optarg);
-            break;
-        case 'p':
-            path = optarg;
+            opt.rate = atof(optarg);
             break;
         case 't':
-            timeout = atof(optarg);
+            opt.timeout_ns = (uint64_t)atol(optarg) * 1000000;
+            break;
+        case 'p':
+            opt.path = optarg;
+            break;
+        case 'k':
+            opt.keepalive = true;
+            break;
+        case 'a':
+            opt.any_body = true;
             break;
         default:
-            usage();
+            exit(2);
         }
     }
-    if (optind != argc - 1 || load.n_conns < 1 || strlen(path) > 800)
-        usage();
+    if (opt.connections < 1 || opt.connections > MAX_CONNECTIONS)
+        die("connections must be 1 to 4096", "-c");
+    if (optind != argc - 1)
+        die("one address is wanted", "HOST:PORT or unix:PATH");
     parse_address(argv[optind]);
-    load.request_len =
-        (size_t)snprintf(load.request, sizeof(load.request), "GET %s HTTP/1.1\r\nHost: localhost\r\n%s\r\n",
-                         path, load.keepalive ? "" : "Connection: close\r\n");
-    load.timeout = (int64_t)(timeout * 1e6);
-    load.began = now_us();
-    load.ends = seconds > 0 ? load.began + (int64_t)(seconds * 1e6) : 0;
-}
-
-static void watch(int fd, void *what)
-{
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = what};
-    /* EPERM: stdin is a file or /dev/null, and says nothing. */
-    if (epoll_ctl(load.epoll, EPOLL_CTL_ADD, fd, &event) != 0 && errno != EPERM)
-        give_up("epoll_ctl");
+    int len = snprintf(opt.request, sizeof(opt.request),
+                       "GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: %s\r\n\r\n", opt.path,
+                       opt.keepalive ? "keep-alive" : "close");
+    if (len < 0 || (size_t)len >= sizeof(opt.request))
+        die("the path is too long", opt.path);
+    opt.request_len = (size_t)len;
 }
 
 int main(int argc, char **argv)
 {
-    parse_arguments(argc, argv);
-    struct rlimit files;
-    getrlimit(RLIMIT_NOFILE, &files);
-    files.rlim_cur = files.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &files);
+    parse_options(argc, argv);
+    epfd = epoll_create1(EPOLL_CLOEXEC);
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
     sigprocmask(SIG_BLOCK, &set, NULL);
-    load.signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-    load.epoll = epoll_create1(EPOLL_CLOEXEC);
-    load.conns = calloc((size_t)load.n_conns, sizeof(*load.conns));
-    if (load.signals < 0 || load.epoll < 0 || load.conns == NULL)
-        give_up("start");
-    for (int i = 0; i < load.n_conns; i++)
-        load.conns[i].fd = -1;
-    watch(load.signals, &load.signals);
-    if (load.ends == 0)
-        watch(STDIN_FILENO, &load.stdin_open);
+    struct epoll_event ev = {.events = EPOLLIN, .data.u32 = ID_SIGNAL};
+    epoll_ctl(epfd, EPOLL_CTL_ADD, signalfd(-1, &set, SFD_CLOEXEC), &ev);
+    begin_ns = counters.last_ok_ns = now_ns();
+    if (opt.seconds > 0)
+        end_ns = begin_ns + (uint64_t)(opt.seconds * 1e9);
+    ev.data.u32 = ID_STDIN;
+    if (end_ns == 0)
+        epoll_ctl(epfd, EPOLL_CTL_ADD, 0,
+                  &ev); // a file or /dev/null cannot be watched: then only a signal ends it
+    for (int i = 0; i < opt.connections; i++) {
+        conns[i].fd = -1;
+        set_idle(&conns[i]);
+    }
     run();
-    print_counts();
-    return 0;
+    print_counters(under_way);
+    return failed() == 0 ? 0 : 1;
 }

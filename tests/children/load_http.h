@@ -1,6 +1,6 @@
-/* The HTTP/1.1 answers that the load client understands: a status line, headers, and a body by
- * Content-Length, in chunks, or until the end of the connection. Answers are small and wholly in memory, so
- * each is parsed anew when more of it has come. */
+// The HTTP/1.1 answers that the load client understands: a status line, headers, and a body by
+// Content-Length, in chunks, or until the end of the connection. Answers are small and wholly in memory, so
+// each is parsed anew when more of it has come.
 #pragma once
 
 #include <stdbool.h>
@@ -13,10 +13,10 @@ enum answer_state { ANSWER_PARTIAL, ANSWER_WHOLE, ANSWER_BAD };
 
 struct answer {
     int status;
-    bool close;        /* the server closes the connection after it */
-    char body[128];    /* as much of the body as fits, a string */
-    size_t body_len;   /* of all of it */
-    const char *wrong; /* ANSWER_BAD: what */
+    bool close;        // the server closes the connection after it
+    char body[128];    // as much of the body as fits, a string
+    size_t body_len;   // of all of it
+    const char *wrong; // ANSWER_BAD: what
 };
 
 static inline enum answer_state answer_bad(struct answer *a, const char *wrong)
@@ -34,7 +34,7 @@ static inline void answer_add_body(struct answer *a, const char *data, size_t le
     a->body_len += len;
 }
 
-/* The value of a header when this line (up to `end`) is that header, else NULL. */
+// The value of a header when this line (up to `end`) is that header, else NULL.
 static inline const char *header_value(const char *line, const char *end, const char *name)
 {
     size_t len = strlen(name);
@@ -67,7 +67,7 @@ static inline enum answer_state answer_chunks(struct answer *a, const char *at, 
     }
 }
 
-/* `data` must be followed by a NUL. `eof`: nothing more will come. */
+// `data` must be followed by a NUL. `eof`: nothing more will come.
 static inline enum answer_state answer_parse(const char *data, size_t len, bool eof, struct answer *a)
 {
     memset(a, 0, sizeof(*a));

@@ -6,8 +6,9 @@ import signal
 import socket
 import sys
 import threading
+import urllib.request
 
-from harness import PmTest, main, wait_until
+from harness import SLOW, PmTest, main, wait_until
 
 SERVER = r'''
 import os, select, signal, socket, sys, time
@@ -189,6 +190,54 @@ class Success(ReloadCase):
         self.assertEqual(errors, [])
         self.assertEqual(len(self.pids()), 3)
 
+    def test_another_address(self):
+        path = self.start(instances=2)
+        old, new = self.port, free_port()
+        self.mode("throw")
+        self.home.config([self.app(instances=2, listen="127.0.0.1:%d" % new)], name="eco.json")
+        self.home.fails(1, "reload", path)
+        self.assertIn(ask(old)[0], self.pids())
+        # Nothing was given up for the one that failed.
+        os.kill(self.pids()[0], signal.SIGKILL)
+        ask(old)
+        self.mode("ok")
+        wait_until(lambda: all(p["pm2_env"]["status"] == "online" for p in self.home.procs("api")), what="up again")
+        self.home.ok("reload", path)
+        self.assertIn(ask(new)[0], self.pids())
+        wait_until(lambda: self.refused(old), what="the old address is free")
+
+    def refused(self, port):
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=10).close()
+        except ConnectionRefusedError:
+            return True
+        return False
+
+    def test_a_socket_a_slot(self):
+        path = self.start(instances=2, listen=[{"tcp": "127.0.0.1:%d" % self.port, "slots": True}])
+        load = Load(self.port)
+        try:
+            for _ in range(2):
+                self.home.ok("reload", path)
+        finally:
+            errors = load.end()
+        self.assertEqual(errors, [])
+
+    def test_events(self):
+        self.start()
+        events = self.home.popen("events", "--json")
+        wait_until(lambda: self.home.client().call("ping") is not None, what="an answer")
+        self.home.ok("reload", "api")
+        self.home.ok("reload", "api")
+        seen = []
+        for line in events.stdout:
+            seen.append(json.loads(line).get("event"))
+            if seen.count("reload") and seen[-1] == "exit":
+                break
+        events.send_signal(signal.SIGINT)
+        self.home.finish(events)
+        self.assertIn("reload", seen)
+
     def test_parallel_never_takes_all(self):
         self.start(instances=3)
         before = set(self.pids())
@@ -320,6 +369,42 @@ class Failure(ReloadCase):
         self.assertIn("the old one has ended meanwhile as well", self.home.finish(p).err)
         wait_until(lambda: self.home.status("api") == "online", what="it is up again")
         ask(self.port)
+
+
+NODE = """
+const fs = require("fs"), http = require("http"), path = require("path");
+const mode = fs.readFileSync(path.join(__dirname, "mode"), "utf8").trim();
+if (mode === "throw") throw new Error("cannot find the new library");
+const port = mode === "elsewhere" ? 0 : Number(process.env.APP_PORT);
+if (mode === "silent") setInterval(() => {}, 1000);
+else http.createServer((req, res) => res.end(process.pid + " " + mode + " -")).listen(port, "127.0.0.1");
+"""
+
+
+class NodeCluster(ReloadCase):
+    def setUp(self):
+        super().setUp()
+        self.script = self.home.file("srv.js", NODE)
+
+    def ask(self):
+        with urllib.request.urlopen("http://127.0.0.1:%d/" % self.port, timeout=30) as r:
+            return int(r.read().split()[0])
+
+    def test_new_versions_good_and_bad(self):
+        path = self.home.config([{"name": "api", "script": self.script, "instances": 2, "exec_mode": "cluster",
+                                  "listen_timeout": int(3000 * SLOW), "env": {"APP_PORT": str(self.port)}}])
+        self.home.ok("start", path)
+        wait_until(lambda: self.ask() in self.pids(), what="it serves")
+        before = self.pids()
+        self.home.ok("reload", "api")
+        self.assertFalse(set(before) & set(self.pids()))
+        for mode, words in (("throw", "cannot find the new library"), ("silent", "was not listening within"),
+                            ("elsewhere", "did not listen where the old one does within")):
+            self.mode(mode)
+            before = self.pids()
+            self.assertIn(words, self.home.fails(1, "reload", "api").err, mode)
+            self.assertEqual(self.pids(), before, mode)
+            self.assertIn(self.ask(), before)
 
 
 class OthersRestart(ReloadCase):
