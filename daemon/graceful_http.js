@@ -108,7 +108,8 @@ function drain() {
 }
 
 quietly(() => {
-    if (!(limit > 0) || !require('worker_threads').isMainThread || !require('cluster').isWorker)
+    /* Threads and children have no limit. */
+    if (!(limit > 0) || !require('cluster').isWorker)
         return;
     let done = false;
     process.prependListener('internalMessage', (message) => {
