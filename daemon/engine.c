@@ -232,8 +232,6 @@ static int engine_init(struct engine *e, const char *home, int keeper_fd, struct
     TAILQ_INIT(&e->listeners);
     TAILQ_INIT(&e->triggers);
     e->graceful_http = preload_find(e->pmd_path, "graceful_http.js", &e->graceful_for_all);
-    if (!e->graceful_http)
-        log_warn("lib/pm/graceful_http.js is missing: reloads of http servers may reset idle connections");
     holds_init(&e->holds);
     rc = home_open(&e->home, home, 0, err);
     if (rc < 0)

@@ -46,6 +46,7 @@ install_missing() {
     need make make
     need python3 python3
     need node nodejs
+    need gunicorn gunicorn
     need curl curl
     need git git
     need_lib libuv libuv1-dev
