@@ -196,13 +196,13 @@ class BadVersions(LoadTest):
         self.bad("silent", "was not listening within 1 s")
 
     def test_listens_elsewhere(self):
-        self.bad("port", "was not listening within 1 s")
+        self.bad("port", "did not listen where the old one does within 1 s")
 
     def test_never_ready(self):
         self.bad("unready", "was not ready within 1 s", wait_ready=True, may_serve=True)  # it listens, and so gets connections, until it is given up
 
     def test_round_robin_listens_elsewhere(self):
-        self.bad("port", "was not listening within 1 s", cluster_schedule="round_robin")
+        self.bad("port", "did not listen where the old one does within 1 s", cluster_schedule="round_robin")
 
     def test_python_throws(self):
         self.bad("throw", "cannot find the new library", app=self.python_app)
