@@ -46,7 +46,6 @@ install_missing() {
     need make make
     need python3 python3
     need node nodejs
-    need gunicorn gunicorn
     need curl curl
     need git git
     need_lib libuv libuv1-dev
