@@ -91,6 +91,7 @@ bool env_is_callers_own(const char *name, size_t len)
         "WATCHDOG_USEC",   "WATCHDOG_PID",
         "LISTEN_FDS",      "LISTEN_PID",
         "LISTEN_FDNAMES",  "PM_RUN_ID",
+        "PM_ADOPT",
     };
 
     for (size_t i = 0; i < ARRAY_LEN(own); i++)

@@ -176,7 +176,13 @@ static int derive(struct listen_options *o, struct err *e)
                                   : "group");
     if (o->adopt && o->kind != LISTEN_TCP)
         return err_set(e, -EINVAL, "adopt: only TCP sockets can be adopted");
-    return inet ? parse_inet(inet, o, e) : check_path(o->path, e);
+    if (!inet)
+        return check_path(o->path, e);
+    if (parse_inet(inet, o, e) < 0)
+        return -EINVAL;
+    if (o->adopt && !o->port)
+        return err_set(e, -EINVAL, "adopt: needs the port that the program listens on, not 0");
+    return 0;
 }
 
 static bool same_address(const struct listen_options *a, const struct listen_options *b)

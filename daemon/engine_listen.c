@@ -20,6 +20,13 @@ struct requests {
     size_t n;
 };
 
+/* A program that adopts a socket sets its O_NONBLOCK, which all who have it share: each instance has its own.
+ */
+static bool has_slots(const struct listen_options *o)
+{
+    return o->slots || o->adopt;
+}
+
 /* The caller frees. */
 static char *key_of(const struct listen_options *o, uint32_t instance)
 {
@@ -30,7 +37,7 @@ static char *key_of(const struct listen_options *o, uint32_t instance)
                                : xasprintf("%s %s:%d%s %s", words[o->kind], *o->host ? o->host : "*", o->port,
                                            o->v6only ? " v6" : "", o->port ? "" : o->name);
 
-    return o->slots ? xasprintf(SLOT "%u %s", instance, address) : xasprintf(SHARED "%s", address);
+    return has_slots(o) ? xasprintf(SLOT "%u %s", instance, address) : xasprintf(SHARED "%s", address);
 }
 
 static struct sock_request request_of(const struct process *p, const struct listen_options *o)
@@ -44,7 +51,7 @@ static struct sock_request request_of(const struct process *p, const struct list
                                  .host = *o->host ? o->host : NULL,
                                  .port = o->port,
                                  .v6only = o->v6only,
-                                 .reuse_port = o->slots,
+                                 .reuse_port = has_slots(o),
                                  .backlog = (int)o->backlog,
                                  .path = o->path,
                                  .mode = (uint32_t)o->mode,
@@ -79,6 +86,34 @@ static void requests_free(struct requests *r)
 bool engine_listens(const struct process *p)
 {
     return p->app->spec->listen.n > 0;
+}
+
+bool engine_listen_adopts(const struct process *p)
+{
+    const struct listen_list *l = &p->app->spec->listen;
+
+    for (unsigned i = 0; i < l->n; i++)
+        if (l->v[i].adopt)
+            return true;
+    return false;
+}
+
+char *engine_listen_adopt_text(struct engine *e, const struct process *p, const uint64_t *tokens, size_t n)
+{
+    const struct listen_list *l = &p->app->spec->listen;
+    char *text = xstrdup("");
+
+    for (unsigned i = 0; i < l->n && i < n; i++) {
+        struct sock *s = sockets_by_token(e->sockets, tokens[i]);
+        char *longer;
+
+        if (!l->v[i].adopt || !s)
+            continue;
+        longer = xasprintf("%s%s%u=%s", text, *text ? ";" : "", LISTEN_FD_FIRST + i, sock_address(s));
+        free(text);
+        text = longer;
+    }
+    return text;
 }
 
 /* The address in a key; NULL when it is not one of ours. */

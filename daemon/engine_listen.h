@@ -11,6 +11,13 @@ bool engine_listens(const struct process *p); /* has its app `listen`? */
  * gets none. */
 struct sock_all *engine_listen(struct engine *e, const struct process *p, sock_all_cb cb, void *arg);
 
+/* Has one of them `adopt`: is the program to be given them by the preloaded library? */
+bool engine_listen_adopts(const struct process *p);
+
+/* What that library is told of the sockets, which are in the order of the app's `listen`. The caller frees.
+ */
+char *engine_listen_adopt_text(struct engine *e, const struct process *p, const uint64_t *tokens, size_t n);
+
 /* The words of a failure, with what to do when it is known. The caller frees. */
 char *engine_listen_words(const struct process *p, int error, const char *words);
 

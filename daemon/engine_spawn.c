@@ -7,6 +7,7 @@
 
 #include "common/err.h"
 #include "common/mem.h"
+#include "daemon/adopt_ask.h"
 #include "daemon/app_cache.h"
 #include "daemon/channel.h"
 #include "daemon/engine.h"
@@ -24,12 +25,14 @@
 #define SPARE_FILES    64
 #define RESPAWN_SPARES 24
 
-/* A spawn that waits: for the user database, then for its sockets. */
+/* A spawn that waits: for the user database, then for a look at its program, then for its sockets. */
 struct spawn_wait {
     struct runtime *runtime; /* NULL: the process went, or this engine ends */
     struct user_wait *user;
+    struct adopt_ask *adopt;
     struct sock_all *sockets; /* once the user is known */
-    uint64_t config;          /* which one the sockets are of (app_cache_version) */
+    char *library;            /* to be preloaded, for `adopt` */
+    uint64_t config;          /* which one these are of (app_cache_version) */
     uint64_t run;
     bool has_ids;
     struct user_ids ids;
@@ -40,6 +43,7 @@ struct spawn_means {
     const struct user_ids *ids; /* NULL: as the daemon */
     const uint64_t *sockets;
     size_t nsockets;
+    const char *library; /* to be preloaded, or NULL */
 };
 
 static uint64_t count_open_files(void)
@@ -140,7 +144,10 @@ static int spawn_with(struct engine *e, struct process *p, const struct spawn_me
                             .home_id = e->home_id,
                             .ids = means->ids,
                             .sockets = means->sockets,
-                            .nsockets = (uint32_t)means->nsockets};
+                            .nsockets = (uint32_t)means->nsockets,
+                            .adopt_library = means->library};
+    _cleanup_free_ char *adopt =
+        means->library ? engine_listen_adopt_text(e, p, means->sockets, means->nsockets) : NULL;
     char name[64];
     struct launch l;
     int rc = check_room(e, p, err), notify_fd = -1;
@@ -152,6 +159,7 @@ static int spawn_with(struct engine *e, struct process *p, const struct spawn_me
         if (notify_fd >= 0)
             lc.notify_name = name;
     }
+    lc.adopt = adopt;
     launch_init(&l, &lc, p);
     rc = seal(p, &l, err);
     if (rc >= 0)
@@ -169,6 +177,7 @@ static int spawn_with(struct engine *e, struct process *p, const struct spawn_me
 static void wait_free(struct spawn_wait *w)
 {
     user_ids_deinit(&w->ids);
+    free(w->library);
     free(w);
 }
 
@@ -189,32 +198,65 @@ static void end_wait(struct spawn_wait *w, const struct spawn_means *means, int 
 }
 
 static void on_sockets(void *arg, const uint64_t *tokens, size_t n, int error, const char *words);
+static void on_program(void *arg, const char *library, const struct err *e);
 
 /* False when the process needs none: then nothing is waited for. */
 static bool wait_for_sockets(struct spawn_wait *w)
 {
-    w->config = app_cache_version(w->runtime->process->app);
-    w->sockets = engine_listen(w->runtime->engine, w->runtime->process, on_sockets, w);
-    return w->sockets != NULL;
+    struct process *p = w->runtime->process;
+    struct engine *e = w->runtime->engine;
+    const struct app_spec *s = p->app->spec;
+
+    w->config = app_cache_version(p->app);
+    free(w->library);
+    w->library = NULL;
+    if (engine_listen_adopts(p))
+        w->adopt = adopt_ask(&e->loop, launch_program(s), env_get(s->env, "PATH"), s->cwd, on_program, w);
+    else
+        w->sockets = engine_listen(e, p, on_sockets, w);
+    return w->adopt || w->sockets;
+}
+
+/* Changed meanwhile, the configuration may name others: then it begins anew. */
+static bool begun_anew(struct spawn_wait *w)
+{
+    const struct spawn_means none = {.ids = w->has_ids ? &w->ids : NULL};
+
+    if (w->config == app_cache_version(w->runtime->process->app))
+        return false;
+    if (!wait_for_sockets(w))
+        end_wait(w, &none, 0, NULL);
+    return true;
 }
 
 static void on_sockets(void *arg, const uint64_t *tokens, size_t n, int error, const char *words)
 {
     struct spawn_wait *w = arg;
-    const struct spawn_means none = {.ids = w->has_ids ? &w->ids : NULL};
-    const struct spawn_means means = {.ids = none.ids, .sockets = tokens, .nsockets = n};
+    const struct spawn_means means = {
+        .ids = w->has_ids ? &w->ids : NULL, .sockets = tokens, .nsockets = n, .library = w->library};
 
     _cleanup_free_ char *told =
         tokens || !w->runtime ? NULL : engine_listen_words(w->runtime->process, error, words);
 
     w->sockets = NULL;
-    /* Changed meanwhile, the configuration may name others. */
-    if (tokens && w->runtime && w->config != app_cache_version(w->runtime->process->app)) {
-        if (!wait_for_sockets(w))
-            end_wait(w, &none, 0, NULL);
+    if (tokens && w->runtime && begun_anew(w))
+        return;
+    end_wait(w, tokens ? &means : NULL, error, told);
+}
+
+static void on_program(void *arg, const char *library, const struct err *e)
+{
+    struct spawn_wait *w = arg;
+
+    w->adopt = NULL;
+    if (!library) {
+        end_wait(w, NULL, e->code, e->msg);
         return;
     }
-    end_wait(w, tokens ? &means : NULL, error, told);
+    if (begun_anew(w))
+        return;
+    w->library = xstrdup(library);
+    w->sockets = engine_listen(w->runtime->engine, w->runtime->process, on_sockets, w);
 }
 
 static void on_user(void *arg, const struct user_ids *ids, const struct err *e)
@@ -279,6 +321,8 @@ void engine_spawn_cancel(struct process *p)
 
     if (w && w->user)
         users_cancel(w->user);
+    else if (w && w->adopt)
+        adopt_ask_cancel(w->adopt);
     else if (w && w->sockets)
         sock_all_cancel(w->sockets);
 }
@@ -293,6 +337,8 @@ void engine_spawn_forget(struct runtime *r)
     w->runtime = NULL;
     if (w->user)
         return; /* its answer comes yet */
+    if (w->adopt)
+        adopt_ask_forget(w->adopt);
     if (w->sockets)
         sock_all_forget(w->sockets);
     wait_free(w);

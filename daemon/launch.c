@@ -13,10 +13,15 @@ static bool runs_directly(const struct app_spec *s)
     return !s->interpreter || !*s->interpreter || strcmp(s->interpreter, "none") == 0;
 }
 
+const char *launch_program(const struct app_spec *s)
+{
+    return runs_directly(s) ? s->script : s->interpreter;
+}
+
 bool launch_wants_ipc(const struct app_spec *s)
 {
     return s->shutdown_with_message || s->wait_ready || app_is_cluster(s) ||
-           program_is_node(runs_directly(s) ? s->script : s->interpreter);
+           program_is_node(launch_program(s));
 }
 
 /* A text with the descriptors of the app's sockets in it. What cannot be told was refused when the app was
@@ -124,6 +129,17 @@ static void add_own_variables(struct launch *l, const struct launch_ctx *ctx, co
     }
 }
 
+/* See shim/. What the app preloads by itself comes after it. */
+static void add_adopt(struct launch *l, const struct launch_ctx *ctx)
+{
+    const char *own = env_get(l->envp, "LD_PRELOAD");
+    _cleanup_free_ char *preload =
+        own && *own ? xasprintf("%s:%s", ctx->adopt_library, own) : xstrdup(ctx->adopt_library);
+
+    env_set(&l->envp, "PM_ADOPT", ctx->adopt);
+    env_set(&l->envp, "LD_PRELOAD", preload);
+}
+
 void launch_init(struct launch *l, const struct launch_ctx *ctx, const struct process *p)
 {
     const struct app_spec *s = p->app->spec;
@@ -141,6 +157,8 @@ void launch_init(struct launch *l, const struct launch_ctx *ctx, const struct pr
     add_sockets(l, s);
     add_increment(l, p);
     add_own_variables(l, ctx, p);
+    if (ctx->adopt_library)
+        add_adopt(l, ctx);
     l->spec.cwd = s->cwd;
     l->spec.argv = l->argv;
     l->spec.envp = l->envp;

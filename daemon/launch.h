@@ -22,6 +22,8 @@ struct launch_ctx {
     const struct user_ids *ids; /* who the child is to be; NULL = as the daemon */
     const uint64_t *sockets;    /* tokens of what it gets as descriptors 3, 4...; at most SPAWN_SOCKETS_MAX */
     uint32_t nsockets;
+    const char *adopt_library; /* preloaded for sockets with `adopt`; NULL = there are none */
+    const char *adopt;         /* which those are: "3=0.0.0.0:80;4=[::1]:81" */
 };
 
 /* Never blocks: names of users were looked up before, the interpreter is looked for by the child. */
@@ -30,5 +32,8 @@ void launch_deinit(struct launch *l);
 
 /* Does the child speak Node's IPC (a Node program, or an app that is to be asked over it)? */
 bool launch_wants_ipc(const struct app_spec *s);
+
+/* What is executed: the interpreter, or the script itself. A path, or a name to be looked for on the PATH. */
+const char *launch_program(const struct app_spec *s);
 
 #endif

@@ -42,7 +42,8 @@ static void append_rows(struct buf *out, const struct option_row *rows, size_t n
     for (size_t i = 0; i < n; i++) {
         char expected[EXPECTED_MAX];
 
-        buf_printf(out, "| `%s%s%s`", outer ? outer->name : "", outer ? (outer->type == OPT_LIST ? "[]." : ".") : "", rows[i].name);
+        buf_printf(out, "| `%s%s%s`", outer ? outer->name : "",
+                   outer ? (outer->type == OPT_LIST ? "[]." : ".") : "", rows[i].name);
         for (const char *const *alias = rows[i].aliases; *alias; alias++)
             buf_printf(out, "%s`%s`", alias == rows[i].aliases ? " (" : ", ", *alias);
         buf_puts(out, rows[i].aliases[0] ? ") | " : " | ");

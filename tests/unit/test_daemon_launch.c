@@ -113,6 +113,26 @@ static void the_few_variables_of_ours(void **state)
     assert_string_equal(env_get(launch.spec.envp, "NOTIFY_SOCKET"), "@pm/1/17");
 }
 
+static void a_library_for_adopted_sockets(void **state)
+{
+    struct launch_ctx adopting = ctx;
+
+    (void)state;
+    go();
+    assert_null(env_get(launch.spec.envp, "LD_PRELOAD"));
+    assert_null(env_get(launch.spec.envp, "PM_ADOPT"));
+    adopting.adopt_library = "/usr/lib/pm/libpm-adopt.so";
+    adopting.adopt = "3=0.0.0.0:80";
+    launch_deinit(&launch);
+    launch_init(&launch, &adopting, &process);
+    assert_string_equal(env_get(launch.spec.envp, "PM_ADOPT"), "3=0.0.0.0:80");
+    assert_string_equal(env_get(launch.spec.envp, "LD_PRELOAD"), "/usr/lib/pm/libpm-adopt.so");
+    env_set(&spec->env, "LD_PRELOAD", "libx.so");
+    launch_deinit(&launch);
+    launch_init(&launch, &adopting, &process);
+    assert_string_equal(env_get(launch.spec.envp, "LD_PRELOAD"), "/usr/lib/pm/libpm-adopt.so:libx.so");
+}
+
 static void listens_on(const char *addresses)
 {
     assert_int_equal(option_set_text(option_find("listen"), spec, addresses, NULL), 0);
@@ -202,6 +222,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_program_runs_by_itself, setup, teardown),
         cmocka_unit_test_setup_teardown(an_interpreter_is_left_to_be_found, setup, teardown),
         cmocka_unit_test_setup_teardown(the_few_variables_of_ours, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_library_for_adopted_sockets, setup, teardown),
         cmocka_unit_test_setup_teardown(sockets_are_told, setup, teardown),
         cmocka_unit_test_setup_teardown(several_sockets_and_a_channel, setup, teardown),
         cmocka_unit_test_setup_teardown(who_speaks_nodes_ipc, setup, teardown),
