@@ -99,6 +99,8 @@ static int send_chunks(struct action *t, json_t *all, const struct appsend_how *
         params = json_pack("{s:o}", "apps", chunk);
         if (how->when_known)
             json_object_set_new(params, how->when_known, json_true());
+        if (how->force)
+            json_object_set_new(params, "force", json_true());
         code = action_call(t, "start", params, how->done, NULL);
         if (code > worst)
             worst = code;

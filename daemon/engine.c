@@ -14,9 +14,11 @@
 #include "common/mem.h"
 #include "common/plog.h"
 #include "daemon/app_cache.h"
+#include "daemon/engine_cluster.h"
 #include "daemon/methods.h"
 #include "daemon/saved.h"
 #include "daemon/sockets.h"
+#include "daemon/testkill.h"
 #include "daemon/users.h"
 
 #define BEAT_MS 1000u
@@ -145,6 +147,7 @@ static void after_store(void *arg)
     keeper_link_close(e->link);
     e->link = NULL;
     runtimes_end(e);
+    engine_cluster_free(e);
     sockets_free(e->sockets);
     e->sockets = NULL;
     TAILQ_FOREACH (a, supervisor_apps(e->sup), entry) {
@@ -188,6 +191,9 @@ void engine_end(struct engine *e)
     update_abort(e, "the daemon is shutting down");
     e->users = NULL;
     TAILQ_FOREACH (p, supervisor_processes(e->sup), entry) {
+        engine_spawn_forget(runtime_of(p));
+    }
+    TAILQ_FOREACH (p, supervisor_shadows(e->sup), entry) {
         engine_spawn_forget(runtime_of(p));
     }
     trigger_abort(e);
@@ -241,6 +247,7 @@ static int engine_init(struct engine *e, const char *home, int keeper_fd, struct
     engine_sys_init(e);
     e->sup = supervisor_new(&e->sys);
     e->sockets = sockets_new(e);
+    engine_cluster_init(e);
     e->users = users_open(&e->loop, users_ask);
     if (!e->users)
         return err_set(err, -EMFILE, "cannot make the event loop's wake-up for user look-ups");
@@ -267,6 +274,7 @@ int engine_main(const char *home, int keeper_fd)
     struct err err = {0};
 
     plog_init("engine");
+    testkill_init();
     if (engine_init(e, home, keeper_fd, &err) < 0) {
         log_error("the engine cannot start: %s", err.msg);
         return 1;

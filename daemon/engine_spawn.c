@@ -9,8 +9,8 @@
 #include "common/mem.h"
 #include "daemon/adopt_ask.h"
 #include "daemon/app_cache.h"
-#include "daemon/channel.h"
 #include "daemon/engine.h"
+#include "daemon/engine_cluster.h"
 #include "daemon/engine_listen.h"
 #include "daemon/launch.h"
 #include "daemon/notify.h"
@@ -289,8 +289,7 @@ int engine_spawn(void *ctx, struct process *p, struct err *err)
     const struct app_spec *s = p->app->spec;
     bool as_user = s->uid || s->gid;
 
-    channel_free(r->channel);
-    r->channel = NULL;
+    engine_cluster_disconnect(p);
     notify_free(r->notify);
     r->notify = NULL;
     if (!as_user && !engine_listens(p))

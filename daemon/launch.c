@@ -123,6 +123,11 @@ static void add_own_variables(struct launch *l, const struct launch_ctx *ctx, co
         env_set(&l->envp, "NODE_CHANNEL_FD", text);
         env_set(&l->envp, "NODE_CHANNEL_SERIALIZATION_MODE", "json");
     }
+    if (app_is_cluster(s)) {
+        /* Node makes a signed number of it: cluster.worker.id. */
+        snprintf(text, sizeof(text), "%llu", (unsigned long long)(p->run & 0x7fffffff));
+        env_set(&l->envp, "NODE_UNIQUE_ID", text);
+    }
     if (ctx->notify_name) {
         snprintf(text, sizeof(text), "@%s", ctx->notify_name);
         env_set(&l->envp, "NOTIFY_SOCKET", text);

@@ -290,8 +290,11 @@ class StartOptions(PmTest):
             self.home.ok("delete", "a")
         self.home.ok("startOrRestart", path, "--instances", "2")
         for command in ("start", "restart", "reload", "startOrRestart", "startOrReload"):
-            self.assertIn("--instances is not used for a, which is known: pm scale a N", self.home.ok(command, path, "-i", "5").err)
-        self.assertEqual(len(self.home.procs("a")), 2)
+            for n in (4, 3):
+                self.home.ok(command, path, "-i", str(n))
+                self.assertEqual(len(self.home.procs("a")), n, command)
+        self.assertIn("pm scale a N", self.home.ok("restart", "a", "-i", "5").err)
+        self.assertEqual(len(self.home.procs("a")), 3)
 
     def test_name_of_an_app_of_a_config(self):
         path = self.home.config([{"name": n, "script": SILENT} for n in "ab"])
