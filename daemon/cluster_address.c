@@ -96,7 +96,8 @@ static int want_port(struct wanted *d, const struct worker *w, json_t *msg, cons
 struct match {
     const struct worker *w;
     const struct sock_request *r;
-    uint64_t token;
+    uint64_t token; /* of `listen` */
+    bool taken;     /* this slot has another socket there, which SO_REUSEPORT would only join */
 };
 
 static bool same_path(const struct sockaddr_un *have, socklen_t len, const char *path)
@@ -145,6 +146,9 @@ static void match_one(void *arg, struct sock *s)
     snprintf(slot, sizeof(slot), CONFIGURED_SLOT "%u ", m->w->instance);
     if (m->token || sock_kind(s) != m->r->kind)
         return;
+    if (m->r->reuse_port && strcmp(key, m->r->key) != 0 && strncmp(key, "node-", 5) == 0 &&
+        strncmp(key + 5, slot, strlen(slot)) == 0 && same_address(sock_fd(s), m->r))
+        m->taken = true;
     if (strncmp(key, CONFIGURED, strlen(CONFIGURED)) != 0 && strncmp(key, slot, strlen(slot)) != 0)
         return;
     if (same_address(sock_fd(s), m->r))
@@ -182,7 +186,7 @@ int wanted_init(struct wanted *d, struct worker *w, json_t *msg)
     if (d->r.kind == SOCK_UNIX || d->r.port > 0)
         sockets_each(w->set->sockets, w->app, match_one, &m);
     d->token = m.token;
-    return 0;
+    return m.taken && !m.token ? -EADDRINUSE : 0;
 }
 
 void wanted_deinit(struct wanted *d)

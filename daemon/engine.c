@@ -16,6 +16,7 @@
 #include "daemon/app_cache.h"
 #include "daemon/engine_cluster.h"
 #include "daemon/methods.h"
+#include "daemon/preload.h"
 #include "daemon/saved.h"
 #include "daemon/sockets.h"
 #include "daemon/testkill.h"
@@ -230,6 +231,9 @@ static int engine_init(struct engine *e, const char *home, int keeper_fd, struct
     *e = (struct engine){.started_ms = clock_wall_ms(), .pmd_path = own_path()};
     TAILQ_INIT(&e->listeners);
     TAILQ_INIT(&e->triggers);
+    e->graceful_http = preload_find(e->pmd_path, "graceful_http.js", &e->graceful_for_all);
+    if (!e->graceful_http)
+        log_warn("lib/pm/graceful_http.js is missing: reloads of http servers may reset idle connections");
     holds_init(&e->holds);
     rc = home_open(&e->home, home, 0, err);
     if (rc < 0)
@@ -286,6 +290,7 @@ int engine_main(const char *home, int keeper_fd)
     home_close(&e->home);
     saved_free(e);
     free(e->pmd_path);
+    free(e->graceful_http);
     free(e->keeper_trouble);
     free(e);
     return 0;

@@ -60,6 +60,8 @@ struct engine {
     struct supervisor *sup;
     struct users *users;     /* NULL once the engine ends */
     struct sockets *sockets; /* of `listen` and of cluster workers */
+    char *graceful_http;     /* the preload of cluster workers; NULL: it is not installed */
+    bool graceful_for_all;   /* other users can read it */
     struct cluster *cluster; /* Node's clusters, and the channels of all runs */
     struct sys sys;
 

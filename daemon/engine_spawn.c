@@ -140,7 +140,9 @@ static void hold_notify(struct engine *e, uint64_t run, int take_fd)
 
 static int spawn_with(struct engine *e, struct process *p, const struct spawn_means *means, struct err *err)
 {
-    struct launch_ctx lc = {.home = e->home.path,
+    bool preload = e->graceful_for_all || !means->ids || means->ids->uid == geteuid();
+    struct launch_ctx lc = {.graceful_http = preload ? e->graceful_http : NULL,
+                            .home = e->home.path,
                             .home_id = e->home_id,
                             .ids = means->ids,
                             .sockets = means->sockets,
