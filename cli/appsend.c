@@ -28,6 +28,8 @@ json_t *appsend_pack(const struct app_list *apps, json_t **base)
     *base = NULL;
     for (i = 0; i < apps->n; i++) {
         app = app_spec_to_json(apps->v[i]);
+        if (apps->v[i]->instances_given) /* also when it is the default: the daemon scales to it */
+            json_object_set_new(app, "instances", json_integer(apps->v[i]->instances));
         if (!*base)
             *base = json_deep_copy(json_object_get(app, "env"));
         else

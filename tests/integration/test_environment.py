@@ -219,7 +219,7 @@ class Instances(PmTest):
 
     def test_another_number_in_the_file_adds_and_removes(self):
         self.home.start_apps([self.app("a", instances=2)])
-        for n, ids in ((3, [0, 1, 2]), (2, [1, 2]), (4, [1, 2, 3, 4])):
+        for n, ids in ((3, [0, 1, 2]), (2, [1, 2]), (4, [1, 2, 3, 4]), (1, [4])):
             self.home.start_apps([self.app("a", instances=n)])
             self.assertEqual([p["pm_id"] for p in self.home.procs("a")], ids)
             self.assertEqual({p["pm2_env"]["instances"] for p in self.home.procs("a")}, {n})

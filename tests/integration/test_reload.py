@@ -189,6 +189,54 @@ class Success(ReloadCase):
         self.assertEqual(errors, [])
         self.assertEqual(len(self.pids()), 3)
 
+    def test_another_address(self):
+        path = self.start(instances=2)
+        old, new = self.port, free_port()
+        self.mode("throw")
+        self.home.config([self.app(instances=2, listen="127.0.0.1:%d" % new)], name="eco.json")
+        self.home.fails(1, "reload", path)
+        self.assertIn(ask(old)[0], self.pids())
+        # Nothing was given up for the one that failed.
+        os.kill(self.pids()[0], signal.SIGKILL)
+        ask(old)
+        self.mode("ok")
+        wait_until(lambda: all(p["pm2_env"]["status"] == "online" for p in self.home.procs("api")), what="up again")
+        self.home.ok("reload", path)
+        self.assertIn(ask(new)[0], self.pids())
+        wait_until(lambda: self.refused(old), what="the old address is free")
+
+    def refused(self, port):
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=10).close()
+        except ConnectionRefusedError:
+            return True
+        return False
+
+    def test_a_socket_a_slot(self):
+        path = self.start(instances=2, listen=[{"tcp": "127.0.0.1:%d" % self.port, "slots": True}])
+        load = Load(self.port)
+        try:
+            for _ in range(2):
+                self.home.ok("reload", path)
+        finally:
+            errors = load.end()
+        self.assertEqual(errors, [])
+
+    def test_events(self):
+        self.start()
+        events = self.home.popen("events", "--json")
+        wait_until(lambda: self.home.client().call("ping") is not None, what="an answer")
+        self.home.ok("reload", "api")
+        self.home.ok("reload", "api")
+        seen = []
+        for line in events.stdout:
+            seen.append(json.loads(line).get("event"))
+            if seen.count("reload") and seen[-1] == "exit":
+                break
+        events.send_signal(signal.SIGINT)
+        self.home.finish(events)
+        self.assertIn("reload", seen)
+
     def test_parallel_never_takes_all(self):
         self.start(instances=3)
         before = set(self.pids())
