@@ -28,6 +28,8 @@ json_t *appsend_pack(const struct app_list *apps, json_t **base)
     *base = NULL;
     for (i = 0; i < apps->n; i++) {
         app = app_spec_to_json(apps->v[i]);
+        if (apps->v[i]->instances_given) /* also when it is the default: the daemon scales to it */
+            json_object_set_new(app, "instances", json_integer(apps->v[i]->instances));
         if (!*base)
             *base = json_deep_copy(json_object_get(app, "env"));
         else
@@ -99,6 +101,8 @@ static int send_chunks(struct action *t, json_t *all, const struct appsend_how *
         params = json_pack("{s:o}", "apps", chunk);
         if (how->when_known)
             json_object_set_new(params, how->when_known, json_true());
+        if (how->force)
+            json_object_set_new(params, "force", json_true());
         code = action_call(t, "start", params, how->done, NULL);
         if (code > worst)
             worst = code;

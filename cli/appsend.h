@@ -23,7 +23,9 @@ int appsend_base(struct cli *c, const json_t *base);
 json_t *appsend_chunk(json_t *all, size_t max, size_t *too_large);
 
 struct appsend_how {
-    const char *when_known; /* an app that runs already: "restart" it, "force" a second one; NULL: an error */
+    const char *when_known; /* an app that runs already: "restart" or "reload" it, "force" a second one; NULL:
+                               an error */
+    bool force;             /* with "reload" */
     const char *done;       /* "started", "restarted" */
 };
 

@@ -36,6 +36,7 @@ struct plan {
     const char **restart; /* words that name what is known */
     size_t n_restart;
     json_t *set;    /* what the flags change of them; NULL = nothing */
+    bool reload;    /* what runs is reloaded, not restarted */
     bool from_file; /* some apps come from a config file: those that run are restarted with it, as PM2 does */
 };
 
@@ -96,16 +97,6 @@ static int check_known(const struct plan *p, size_t first)
     return code;
 }
 
-/* How many processes an app has is not changed by starting it again. */
-static void warn_of_instances(const struct plan *p, size_t first)
-{
-    for (size_t i = first; i < p->apps.n; i++)
-        if (is_known(p, p->apps.v[i]->name))
-            out_warn(&p->c->out,
-                     "--instances is not used for %s, which is known: pm scale %s N changes how many",
-                     p->apps.v[i]->name, p->apps.v[i]->name);
-}
-
 static int plan_file(struct plan *p, const char *file)
 {
     size_t first = p->apps.n;
@@ -118,8 +109,6 @@ static int plan_file(struct plan *p, const char *file)
     }
     p->from_file = true;
     code = appfile_load(p->c, p->args, &p->caller, file, &p->apps);
-    if (args_has(p->args, "instances") && !args_has(p->args, "force"))
-        warn_of_instances(p, first);
     return code == EXIT_DONE && p->mode == PLAN_RESTART ? check_known(p, first) : code;
 }
 
@@ -240,7 +229,10 @@ static int restart_known(struct plan *p, struct action *t)
         json_object_set_new(params, "env", env_to_json(p->caller.env));
     if (json_object_size(p->set) > 0)
         json_object_set(params, "set", p->set);
-    return action_call(t, "process.restart", params, "restarted", NULL);
+    if (p->reload && args_has(p->args, "force"))
+        json_object_set_new(params, "force", json_true());
+    return action_call(t, p->reload ? "process.reload" : "process.restart", params,
+                       p->reload ? "reloaded" : "restarted", NULL);
 }
 
 /* --attach: what the apps print from now on, with the lines of their start. */
@@ -268,10 +260,16 @@ static int attach(struct plan *p)
 
 static int carry_out(struct plan *p)
 {
-    const struct appsend_how how = {.when_known = args_has(p->args, "force") ? "force"
-                                                  : p->from_file             ? "restart"
-                                                                             : NULL,
-                                    .done = p->mode == PLAN_RESTART ? "restarted" : "started"};
+    bool force = args_has(p->args, "force");
+    bool again = force && p->mode != PLAN_RESTART; /* of pm reload -f it is about an earlier reload */
+    const struct appsend_how how = {.when_known = again          ? "force"
+                                                  : p->reload    ? "reload"
+                                                  : p->from_file ? "restart"
+                                                                 : NULL,
+                                    .force = p->reload && force && !again,
+                                    .done = p->mode != PLAN_RESTART ? "started"
+                                            : p->reload             ? "reloaded"
+                                                                    : "restarted"};
     bool attaches = args_has(p->args, "attach") && (p->n_restart || p->apps.n);
     struct action t;
     int code, other = EXIT_DONE;
@@ -292,9 +290,13 @@ static int carry_out(struct plan *p)
     return code;
 }
 
-static int run(struct cli *c, const struct args *a, enum plan_mode mode)
+static int run(struct cli *c, const struct args *a, enum plan_mode mode, bool reload)
 {
-    struct plan p = {.c = c, .args = a, .mode = mode, .restart = xcalloc(a->n_words + 1, sizeof(char *))};
+    struct plan p = {.c = c,
+                     .args = a,
+                     .mode = mode,
+                     .reload = reload,
+                     .restart = xcalloc(a->n_words + 1, sizeof(char *))};
     int code = caller_init(&p.caller, c, a);
 
     if (code == EXIT_DONE && c->connected)
@@ -315,32 +317,20 @@ static int run(struct cli *c, const struct args *a, enum plan_mode mode)
 
 int cmd_start(struct cli *c, const struct args *a)
 {
-    return run(c, a, PLAN_START);
+    return run(c, a, PLAN_START, false);
 }
 
 int cmd_restart(struct cli *c, const struct args *a)
 {
-    return run(c, a, PLAN_RESTART);
-}
-
-/* No process can be replaced without a gap yet, and who relies on that must hear it. */
-static void note_reload(const struct cli *c, const struct args *a)
-{
-    if (args_has(a, "json"))
-        return;
-    out_note(&c->out,
-             "this version reloads by a restart: each process is stopped before its successor starts");
+    return run(c, a, PLAN_RESTART, false);
 }
 
 int cmd_reload(struct cli *c, const struct args *a)
 {
-    note_reload(c, a);
-    return run(c, a, PLAN_RESTART);
+    return run(c, a, PLAN_RESTART, true);
 }
 
 int cmd_start_or(struct cli *c, const struct args *a)
 {
-    if (strcmp(a->command->name, "startOrRestart") != 0)
-        note_reload(c, a);
-    return run(c, a, PLAN_START_OR);
+    return run(c, a, PLAN_START_OR, strcmp(a->command->name, "startOrRestart") != 0);
 }

@@ -81,9 +81,17 @@ const struct command commands[] = {
         .name = "reload",
         .summary = "replace processes by new ones",
         .usage = SELECTORS,
-        .help = "This version restarts each process: it is stopped before its successor starts. Otherwise\n"
-                "as pm restart.",
+        .help =
+            "For each process a new one is started beside it. When the new one is ready (wait_ready) and\n"
+            "listens where the old one does, or has lived for min_uptime where there is nothing to wait\n"
+            "for, it takes its place; the old one finishes its connections and is stopped. A new one\n"
+            "that ends, or is not fit within listen_timeout, is removed: the old one goes on, the rest\n"
+            "of the app stays as it is, and the exit code is 1. Two processes at a time (--parallel),\n"
+            "never all of an app. This needs exec_mode cluster, or \"listen\"; other apps are\n"
+            "restarted. Apps of a config file take what the file says now, once a process runs with it.\n"
+            "-f: also while processes that an earlier reload has replaced are still finishing.",
         .examples = {{"pm reload api", ""},
+                     {"pm reload all --parallel 4", "four at a time"},
                      {"pm reload ecosystem.yaml --env production", "with what the file says now"}},
         .flags = start_flags,
         .min_words = 1,

@@ -51,6 +51,8 @@ static const struct {
     {"mode", "pm2_env.exec_mode", MODE, NEVER},
     {"instance", "pm2_env.NODE_APP_INSTANCE", NUMBER, NEVER},
     {"instances", "pm2_env.instances", NUMBER, NEVER},
+    {"cluster schedule", "pm2_env.cluster_schedule", TEXT, IF_NONE},
+    {"listen", "pm2_env.listen", TEXT, IF_NONE},
     {"user", "pm2_env.username", TEXT, NEVER},
     {"created", "pm2_env.created_at", TIME, NEVER},
     {"Command", NULL, TEXT, NEVER},

@@ -52,6 +52,41 @@ static void print_failure(const struct cli *c, const json_t *o, const char *done
         fprintf(stderr, "     next: pm logs %s --err, pm why %s\n", word, word);
 }
 
+/* Of an app of which one process could not be reloaded. */
+static void print_left(const struct cli *c, const json_t *list)
+{
+    json_t *o, *other;
+    size_t i, k;
+
+    json_array_foreach (list, i, o) {
+        unsigned n = 0;
+        bool first = true;
+
+        if (!json_is_true(json_object_get(o, "left")))
+            continue;
+        json_array_foreach (list, k, other) {
+            if (!json_is_true(json_object_get(other, "left")) ||
+                strcmp(j_text(other, "name"), j_text(o, "name")) != 0)
+                continue;
+            first = first && k >= i;
+            n++;
+        }
+        if (first)
+            out_error(&c->out, "%u more process%s of %s %s left as %s", n, n == 1 ? "" : "es",
+                      j_text(o, "name"), n == 1 ? "was" : "were", n == 1 ? "it was" : "they were");
+    }
+}
+
+static void print_notes(const struct cli *c, const json_t *notes)
+{
+    json_t *note;
+    size_t i;
+
+    json_array_foreach (notes, i, note)
+        if (json_is_string(note))
+            out_note(&c->out, "%s", json_string_value(note));
+}
+
 unsigned outcome_print(const struct cli *c, const json_t *result, const char *done)
 {
     const json_t *list = json_object_get(result, "processes");
@@ -63,7 +98,9 @@ unsigned outcome_print(const struct cli *c, const json_t *result, const char *do
         long long id = j_int(o, "id"), pid = j_int(o, "pid");
         const char *status = j_text(o, "status");
 
-        if (!json_is_true(json_object_get(o, "ok")))
+        if (json_is_true(json_object_get(o, "left")))
+            failed++; /* all together below */
+        else if (!json_is_true(json_object_get(o, "ok")))
             print_failure(c, o, done, failed++ < FAILURES_IN_FULL);
         else if (strcmp(status, "deleted") == 0)
             out_say(&c->out, "deleted %s (id %lld)", j_text(o, "name"), id);
@@ -76,5 +113,7 @@ unsigned outcome_print(const struct cli *c, const json_t *result, const char *do
         else
             out_say(&c->out, "%s %s (id %lld)", done, j_text(o, "name"), id);
     }
+    print_left(c, list);
+    print_notes(c, json_object_get(result, "notes"));
     return failed;
 }

@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define KW_VERSION    3 /* 2: KW_UPGRADE, KW_READY; 3: KW_SOCKET, KW_KEPT, spawns with sockets */
+#define KW_VERSION    3 /* 2: KW_UPGRADE, KW_READY; 3: KW_SOCKET, KW_KEPT, KW_ANSWER, spawns with sockets */
 #define KW_FDS_MAX    8
 #define KW_NOTE_MAX   192
 #define KW_PACKET_MAX 1024
@@ -36,6 +36,9 @@ enum kw_type {
     KW_READY,     /* this engine has its state together and serves: its image is a good one */
     KW_SOCKET, /* token (with SOCKET_TOKEN_BIT); fds: KW_FD_SOCKET, KW_FD_META. Keep it, over engines, until
                   KW_DROP names both kinds; spawns name it by its token */
+    KW_ANSWER, /* token; flags; arg = bytes, note: takes so many bytes from the run's Node channel and throws
+                  them away, then sends the note on it. Answered by KW_ANSWERED; all or nothing, and done also
+                  when the engine dies after it */
     /* keeper -> engine */
     KW_CHILD = 64, /* a record: token, proc, pid, start_ticks, start_us, flags, step, error, note, exit
                       fields, fds */
@@ -51,6 +54,8 @@ enum kw_type {
                     and note is the reason as text */
     KW_KEPT,     /* in a snapshot, before the runs: a socket, as KW_SOCKET brought it. Its own type, as an
                     engine that does not know sockets must not take it for a run */
+    KW_ANSWERED, /* token, flags of the KW_ANSWER, error: 0; EAGAIN: the channel is full, nothing was done;
+                    EALREADY: it was done before */
 };
 
 /* What a descriptor is, for KW_HOLD and in records. A run holds at most one of each kind. */
@@ -72,6 +77,7 @@ enum kw_fd {
     KW_FD_SOCKET, /* of a socket token: bound, and listening where its kind can. The keeper never accepts */
     KW_FD_META,   /* of a socket token: sealed memfd, what the engine knows of it */
     KW_FD_TALK,   /* memfd: the actions that an app announced on its channel, one message a line */
+    KW_FD_STATE,  /* memfd, mapped by the engine: what it has agreed with the worker of a cluster */
     KW_FD_COUNT
 };
 
@@ -79,10 +85,14 @@ enum kw_fd {
 #define KW_WANT_IPC                                                                                          \
     0x1u /* a socketpair; the child's end becomes descriptor 3, or the one after its sockets */
 
+/* KW_ANSWER flags */
+#define KW_ONCE 0x1u /* once in the life of the run: then it has KW_TOLD */
+
 /* KW_CHILD and KW_EXITED flags */
 #define KW_FOREIGN    0x1u /* not this keeper's own child (its keeper died): it cannot be waited for here */
 #define KW_EXEC_KNOWN 0x2u /* step and error are set: exec succeeded (error 0) or failed */
 #define KW_HAS_EXITED 0x4u /* the exit fields are set */
+#define KW_TOLD       0x8u /* an answer with KW_ONCE went out */
 
 /* Steps of a child's set-up, to name what failed. Words: kw_step_word. */
 enum kw_step {

@@ -13,10 +13,10 @@ struct resolve {
     char *const *environ;    /* the caller's environment */
     const char *name_prefix; /* what config and --env put around the name; NULL = nothing */
     const char *name_suffix;
-    char *plain_name; /* set by resolve_app: the name without these; the caller frees */
+    char *plain_name;                 /* set by resolve_app: the name without these; the caller frees */
     bool instances_given, mode_given; /* by the user, be it as the default */
-    bool log_file_default; /* log_file: true */
-    bool names_only;       /* of config_ctx */
+    bool log_file_default;            /* log_file: true */
+    bool names_only;                  /* of config_ctx */
 
     /* Called for each problem: `key` is the canonical name of the option that it is about. */
     void (*problem)(void *arg, const char *key, const char *msg);

@@ -1,36 +1,86 @@
 #include "daemon/bringup.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "common/clock.h"
 #include "common/mem.h"
 #include "daemon/methods.h"
+#include "daemon/reload_rules.h"
+
+/* An app that gets more or fewer processes when the rest is done. */
+struct scaling {
+    uint64_t app;
+    size_t want;
+    bool spoilt; /* something of the app has failed: it stays as it is */
+};
 
 struct bringup {
     struct engine *engine;
     struct outcome *outcome; /* NULL once it was answered without waiting */
     struct work *work;
+    char *by;
     unsigned parallel; /* 0: as usual */
     bool wait;
+    struct app_spec **kept;
+    size_t n_kept;
+    struct scaling *scalings;
+    size_t n_scalings;
     uint32_t *ids; /* of those that nobody waits for */
     size_t n_ids;
 };
 
+static struct app *app_by_id(struct engine *e, uint64_t id)
+{
+    struct app *a;
+
+    TAILQ_FOREACH (a, supervisor_apps(e->sup), entry) {
+        if (a->id == id)
+            return a;
+    }
+    return NULL;
+}
+
 static void on_report(void *arg, const struct waiter_result *r)
 {
     struct bringup *b = arg;
+    const struct process *p = r->ok ? NULL : supervisor_by_id(b->engine->sup, r->id);
 
+    for (size_t i = 0; p && i < b->n_scalings; i++)
+        if (b->scalings[i].app == p->app->id)
+            b->scalings[i].spoilt = true;
     if (b->wait)
         outcome_report(b->outcome, r);
 }
 
+static void new_work(struct bringup *b);
+
 static void on_done(void *arg)
 {
     struct bringup *b = arg;
+    size_t n = b->n_scalings;
 
+    b->n_scalings = 0;
+    if (n)
+        new_work(b);
+    for (size_t i = 0; i < n; i++) {
+        struct app *a = app_by_id(b->engine, b->scalings[i].app);
+
+        if (a && !b->scalings[i].spoilt && !b->engine->shutdown)
+            scale_app(b->engine, b, a, b->scalings[i].want);
+    }
+    if (n) {
+        work_go(b->work, b->parallel); /* of nothing, perhaps: then it is done at once */
+        return;
+    }
     if (b->outcome)
         outcome_close(b->outcome);
+    for (size_t i = 0; i < b->n_kept; i++)
+        app_spec_free(b->kept[i]);
+    free(b->kept);
+    free(b->scalings);
     free(b->ids);
+    free(b->by);
     free(b);
 }
 
@@ -41,17 +91,29 @@ static bool is_halted(void *arg)
     return b->engine->shutdown != NULL;
 }
 
+static void new_work(struct bringup *b)
+{
+    const struct work_client client = {.arg = b, .report = on_report, .done = on_done, .halted = is_halted};
+
+    b->work = work_new(b->engine->sup, b->by, &client);
+}
+
 struct bringup *bringup_new(struct engine *e, struct rpc_request *r, bool wait)
 {
     struct bringup *b = xcalloc(1, sizeof(*b));
-    const struct work_client client = {.arg = b, .report = on_report, .done = on_done, .halted = is_halted};
 
     b->engine = e;
     b->wait = wait;
     b->parallel = (unsigned)json_integer_value(json_object_get(r->params, "parallel"));
-    b->work = work_new(e->sup, method_by(r), &client);
+    b->by = xstrdup(method_by(r));
+    new_work(b);
     b->outcome = outcome_new(e, r);
     return b;
+}
+
+struct engine *bringup_engine(struct bringup *b)
+{
+    return b->engine;
 }
 
 struct outcome *bringup_outcome(struct bringup *b)
@@ -59,7 +121,7 @@ struct outcome *bringup_outcome(struct bringup *b)
     return b->outcome;
 }
 
-void bringup_order(struct bringup *b, struct process *p, enum work_kind kind)
+static void expect(struct bringup *b, const struct process *p)
 {
     if (b->wait) {
         outcome_expect(b->outcome);
@@ -67,7 +129,44 @@ void bringup_order(struct bringup *b, struct process *p, enum work_kind kind)
         b->ids = xrealloc(b->ids, (b->n_ids + 1) * sizeof(*b->ids));
         b->ids[b->n_ids++] = p->id;
     }
+}
+
+void bringup_order(struct bringup *b, struct process *p, enum work_kind kind)
+{
+    expect(b, p);
     work_add(b->work, p, kind);
+}
+
+void bringup_reload(struct bringup *b, struct process *p, const struct app_spec *with, bool force)
+{
+    expect(b, p);
+    work_add_reload(b->work, p, with, force);
+}
+
+const struct app_spec *bringup_keep(struct bringup *b, struct app_spec *take_spec)
+{
+    if (!take_spec)
+        return NULL;
+    b->kept = xrealloc(b->kept, (b->n_kept + 1) * sizeof(*b->kept));
+    b->kept[b->n_kept++] = take_spec;
+    return take_spec;
+}
+
+bool bringup_note_restart(struct bringup *b, const struct app *a, const struct app_spec *with)
+{
+    char why[160], note[256];
+
+    if (reload_is_gapless(a->spec, with ? with : a->spec, why, sizeof(why)))
+        return false;
+    snprintf(note, sizeof(note), "%.90s: %s", a->spec->name, why);
+    outcome_note(b->outcome, note);
+    return true;
+}
+
+void bringup_scale(struct bringup *b, struct app *a, size_t want)
+{
+    b->scalings = xrealloc(b->scalings, (b->n_scalings + 1) * sizeof(*b->scalings));
+    b->scalings[b->n_scalings++] = (struct scaling){.app = a->id, .want = want};
 }
 
 void bringup_add(struct bringup *b, struct process *p, bool restart)

@@ -14,9 +14,20 @@ struct bringup;
 
 /* Takes the request. `wait`: it is answered when each process is settled; else when they are on their way. */
 struct bringup *bringup_new(struct engine *e, struct rpc_request *r, bool wait);
+struct engine *bringup_engine(struct bringup *b);
 struct outcome *bringup_outcome(struct bringup *b); /* for what does not have to come up */
 void bringup_add(struct bringup *b, struct process *p, bool restart);
 void bringup_order(struct bringup *b, struct process *p, enum work_kind kind);
+/* Must a reload of this app, with this configuration (NULL: its own), be a restart? The answer's "notes" say
+ * so then. */
+bool bringup_note_restart(struct bringup *b, const struct app *a, const struct app_spec *with);
+/* A reload without a gap. `with`: the new configuration, kept by the caller until all is done; NULL: none. */
+void bringup_reload(struct bringup *b, struct process *p, const struct app_spec *with, bool force);
+/* Keeps a configuration until all is done. */
+const struct app_spec *bringup_keep(struct bringup *b, struct app_spec *take_spec);
+/* When all of this is done, and nothing of the app has failed: as many processes, added or drained away. */
+void bringup_scale(struct bringup *b, struct app *a, size_t want);
+
 /* Begins with those added since the last time that need not wait for a turn; more may follow. */
 void bringup_some(struct bringup *b);
 /* Carries out the rest, and answers after the commit of all that was queued. */

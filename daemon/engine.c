@@ -14,9 +14,12 @@
 #include "common/mem.h"
 #include "common/plog.h"
 #include "daemon/app_cache.h"
+#include "daemon/engine_cluster.h"
 #include "daemon/methods.h"
+#include "daemon/preload.h"
 #include "daemon/saved.h"
 #include "daemon/sockets.h"
+#include "daemon/testkill.h"
 #include "daemon/users.h"
 
 #define BEAT_MS 1000u
@@ -145,6 +148,7 @@ static void after_store(void *arg)
     keeper_link_close(e->link);
     e->link = NULL;
     runtimes_end(e);
+    engine_cluster_free(e);
     sockets_free(e->sockets);
     e->sockets = NULL;
     TAILQ_FOREACH (a, supervisor_apps(e->sup), entry) {
@@ -190,6 +194,9 @@ void engine_end(struct engine *e)
     TAILQ_FOREACH (p, supervisor_processes(e->sup), entry) {
         engine_spawn_forget(runtime_of(p));
     }
+    TAILQ_FOREACH (p, supervisor_shadows(e->sup), entry) {
+        engine_spawn_forget(runtime_of(p));
+    }
     trigger_abort(e);
     users_close(users); /* before the server: requests may wait for it too */
     keeper_attach_close(e->attach);
@@ -224,6 +231,9 @@ static int engine_init(struct engine *e, const char *home, int keeper_fd, struct
     *e = (struct engine){.started_ms = clock_wall_ms(), .pmd_path = own_path()};
     TAILQ_INIT(&e->listeners);
     TAILQ_INIT(&e->triggers);
+    e->graceful_http = preload_find(e->pmd_path, "graceful_http.js", &e->graceful_for_all);
+    if (!e->graceful_http)
+        log_warn("lib/pm/graceful_http.js is missing: reloads of http servers may reset idle connections");
     holds_init(&e->holds);
     rc = home_open(&e->home, home, 0, err);
     if (rc < 0)
@@ -241,6 +251,7 @@ static int engine_init(struct engine *e, const char *home, int keeper_fd, struct
     engine_sys_init(e);
     e->sup = supervisor_new(&e->sys);
     e->sockets = sockets_new(e);
+    engine_cluster_init(e);
     e->users = users_open(&e->loop, users_ask);
     if (!e->users)
         return err_set(err, -EMFILE, "cannot make the event loop's wake-up for user look-ups");
@@ -267,6 +278,7 @@ int engine_main(const char *home, int keeper_fd)
     struct err err = {0};
 
     plog_init("engine");
+    testkill_init();
     if (engine_init(e, home, keeper_fd, &err) < 0) {
         log_error("the engine cannot start: %s", err.msg);
         return 1;
@@ -278,6 +290,7 @@ int engine_main(const char *home, int keeper_fd)
     home_close(&e->home);
     saved_free(e);
     free(e->pmd_path);
+    free(e->graceful_http);
     free(e->keeper_trouble);
     free(e);
     return 0;

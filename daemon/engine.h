@@ -30,12 +30,14 @@
 int engine_main(const char *home, int keeper_fd);
 
 struct app_talk;
+struct cluster;
 struct restore;
 struct shutdown;
 struct sockets;
 struct spawn_wait;
 struct update;
 struct users;
+struct worker;
 
 struct engine {
     uv_loop_t loop;
@@ -58,6 +60,9 @@ struct engine {
     struct supervisor *sup;
     struct users *users;     /* NULL once the engine ends */
     struct sockets *sockets; /* of `listen` and of cluster workers */
+    char *graceful_http;     /* the preload of cluster workers; NULL: it is not installed */
+    bool graceful_for_all;   /* other users can read it */
+    struct cluster *cluster; /* Node's clusters, and the channels of all runs */
     struct sys sys;
 
     char home_id[33];
@@ -88,7 +93,8 @@ struct runtime {
     struct process *process;
     uv_timer_t timers[SYS_TIMER_COUNT];
     int open_timers;             /* freed when the last is closed */
-    struct channel *channel;     /* Node IPC of the current run; NULL when there is none */
+    struct worker *worker;       /* Node IPC of the current run; NULL when there is none */
+    struct channel *channel;     /* the worker's, to send on */
     struct app_talk *talk;       /* what the current run announced on it; NULL = nothing */
     size_t talk_end;             /* bytes of its journal, KW_FD_TALK */
     struct notify *notify;       /* sd_notify socket of the current run */

@@ -13,6 +13,7 @@
 #include "common/mem.h"
 #include "common/plog.h"
 #include "daemon/engine.h"
+#include "daemon/engine_cluster.h"
 #include "daemon/foreign.h"
 #include "daemon/methods.h"
 #include "daemon/sockets.h"
@@ -67,7 +68,8 @@ static void forget_if_over(struct engine *e, struct hold *hold)
 
 void engine_ack(struct engine *e, uint64_t run)
 {
-    static const enum kw_fd kinds[] = {KW_FD_PIDFD, KW_FD_STDIN, KW_FD_IPC, KW_FD_NOTIFY, KW_FD_TALK};
+    static const enum kw_fd kinds[] = {KW_FD_PIDFD,  KW_FD_STDIN, KW_FD_IPC,
+                                       KW_FD_NOTIFY, KW_FD_TALK,  KW_FD_STATE};
     struct kw_msg m = {.type = KW_ACK, .token = run}, drop = {.type = KW_DROP, .token = run};
     struct hold *hold = holds_get(&e->holds, run);
 
@@ -165,6 +167,7 @@ void engine_run_ended(struct engine *e, struct hold *hold, const struct run_end 
     tree_root_remove(hold->pid);
     if (e->logs)
         logs_drain(e->logs, end->run);
+    engine_cluster_read_out(e, end->run);
     supervisor_on_exit(e->sup, end);
     if (!supervisor_by_run(e->sup, end->run) && !hold->acked && !hold->ending)
         engine_ack(e, end->run); /* of no process: nobody else would */
@@ -243,6 +246,9 @@ static void on_message(void *arg, struct kw_msg *m)
     case KW_WELCOME:
         engine_keeper_welcome(e, m);
         break;
+    case KW_ANSWERED:
+        engine_cluster_answered(e, m);
+        break;
     case KW_UPGRADED:
         update_keeper_answered(e, m);
         break;
@@ -296,6 +302,7 @@ static void hand_over_run(struct engine *e, struct hold *hold)
                        .pid = hold->pid,
                        .start_ticks = hold->start_ticks,
                        .start_us = hold->start_us,
+                       .flags = hold->told ? KW_TOLD : 0,
                        .note_len = hold->note_len};
 
     memcpy(m.note, hold->note, hold->note_len);
@@ -337,6 +344,7 @@ static void attach_keeper(struct engine *e, int fd)
             e->foreign_below = hold->run + 1;
         engine_watch_foreign(e, hold->run);
     }
+    engine_cluster_keeper_changed(e);
 }
 
 static void start_keeper(struct engine *e)

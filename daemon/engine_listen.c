@@ -151,11 +151,20 @@ struct sock_all *engine_listen(struct engine *e, const struct process *p, sock_a
     struct requests r = requests_of(p);
     struct sock_all *all = NULL;
 
-    sockets_each(e->sockets, p->app->id, release_unwanted, &r);
+    if (p->role == ROLE_SLOT)
+        sockets_each(e->sockets, p->app->id, release_unwanted, &r);
     if (r.n)
         all = sockets_open_all(e->sockets, r.v, r.n, cb, arg);
     requests_free(&r);
     return all;
+}
+
+void engine_listen_replaced(struct engine *e, const struct process *p)
+{
+    struct requests r = requests_of(p);
+
+    sockets_each(e->sockets, p->app->id, release_unwanted, &r);
+    requests_free(&r);
 }
 
 char *engine_listen_words(const struct process *p, int error, const char *words)

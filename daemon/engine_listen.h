@@ -7,9 +7,13 @@
 
 bool engine_listens(const struct process *p); /* has its app `listen`? */
 
-/* Opens all that the process is to get, and gives up what its app does not listen on any more. NULL when it
+/* Opens all that the process is to get, and gives up what its app does not listen on any more (but not for
+ * a candidate, which may fail). NULL when it
  * gets none. */
 struct sock_all *engine_listen(struct engine *e, const struct process *p, sock_all_cb cb, void *arg);
+
+/* A candidate has the slot: only now is given up what the app listened on before. */
+void engine_listen_replaced(struct engine *e, const struct process *p);
 
 /* Has one of them `adopt`: is the program to be given them by the preloaded library? */
 bool engine_listen_adopts(const struct process *p);

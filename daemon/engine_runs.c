@@ -11,8 +11,8 @@
 #include "common/spawn_spec.h"
 #include "daemon/app_cache.h"
 #include "daemon/app_message.h"
-#include "daemon/channel.h"
 #include "daemon/engine.h"
+#include "daemon/engine_cluster.h"
 #include "daemon/foreign.h"
 #include "daemon/log_paths.h"
 #include "daemon/log_policy.h"
@@ -126,19 +126,6 @@ static void on_ready(void *arg, uint64_t run)
     supervisor_on_ready(e->sup, run);
 }
 
-static void on_channel_line(void *arg, uint64_t run, const char *line, size_t len)
-{
-    static const char ready[] = "\"ready\"";
-    struct engine *e = arg;
-    struct process *p;
-
-    if (len == sizeof(ready) - 1 && memcmp(line, ready, len) == 0)
-        on_ready(arg, run);
-    p = supervisor_by_run(e->sup, run); /* after that, which may have ended it */
-    if (p)
-        app_message(e, p, line, len);
-}
-
 void engine_connect_run(struct engine *e, struct process *p)
 {
     struct runtime *r = runtime_of(p);
@@ -148,8 +135,7 @@ void engine_connect_run(struct engine *e, struct process *p)
     if (!hold)
         return;
     app_message_restore(e, p);
-    if (hold->fds[KW_FD_IPC] >= 0 && !r->channel)
-        r->channel = channel_new(&e->loop, hold->fds[KW_FD_IPC], p->run, on_channel_line, e);
+    engine_cluster_connect(e, p);
     if (hold->fds[KW_FD_NOTIFY] >= 0 && !r->notify) {
         /* The keeper gave the pipes to the app's user. */
         uint32_t uid =

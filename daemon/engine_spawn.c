@@ -9,8 +9,8 @@
 #include "common/mem.h"
 #include "daemon/adopt_ask.h"
 #include "daemon/app_cache.h"
-#include "daemon/channel.h"
 #include "daemon/engine.h"
+#include "daemon/engine_cluster.h"
 #include "daemon/engine_listen.h"
 #include "daemon/launch.h"
 #include "daemon/notify.h"
@@ -140,7 +140,9 @@ static void hold_notify(struct engine *e, uint64_t run, int take_fd)
 
 static int spawn_with(struct engine *e, struct process *p, const struct spawn_means *means, struct err *err)
 {
-    struct launch_ctx lc = {.home = e->home.path,
+    bool preload = e->graceful_for_all || !means->ids || means->ids->uid == geteuid();
+    struct launch_ctx lc = {.graceful_http = preload ? e->graceful_http : NULL,
+                            .home = e->home.path,
                             .home_id = e->home_id,
                             .ids = means->ids,
                             .sockets = means->sockets,
@@ -289,8 +291,7 @@ int engine_spawn(void *ctx, struct process *p, struct err *err)
     const struct app_spec *s = p->app->spec;
     bool as_user = s->uid || s->gid;
 
-    channel_free(r->channel);
-    r->channel = NULL;
+    engine_cluster_disconnect(p);
     notify_free(r->notify);
     r->notify = NULL;
     if (!as_user && !engine_listens(p))

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/fs.h"
 #include "common/mem.h"
 #include "common/plog.h"
 #include "daemon/engine.h"
@@ -36,6 +37,13 @@ static uint64_t last_known_run(const struct process *p, bool damaged)
     return p->last.valid && p->last.run > p->run ? p->last.run : p->run;
 }
 
+/* With the whole tree nothing of an earlier run is left, but for a process that had been replaced by a reload
+ * and was finishing its connections, or one that had just been going to be killed. */
+static bool is_alone(const struct process *p, uint64_t known)
+{
+    return p->app->spec->treekill && known == p->run && p->pid > 0;
+}
+
 static int by_proc(const void *a, const void *b)
 {
     uint32_t x = ((const struct hunt_known *)a)->proc, y = ((const struct hunt_known *)b)->proc;
@@ -53,10 +61,20 @@ static void fill(struct engine *e, struct tree_hunt *h, bool damaged)
     }
     h->known = xcalloc(n + 1, sizeof(*h->known));
     TAILQ_FOREACH (p, supervisor_processes(e->sup), entry) {
-        h->known[h->n_known++] = (struct hunt_known){p->id, last_known_run(p, damaged)};
+        uint64_t run = last_known_run(p, damaged);
+
+        h->known[h->n_known++] = (struct hunt_known){p->id, run, !damaged && is_alone(p, run)};
     }
     if (n)
         qsort(h->known, n, sizeof(*h->known), by_proc);
+}
+
+/* Is it as state.db has it, beside what was found? Then it is taken back, and nothing is started. */
+static bool lives(const struct process *p)
+{
+    uint64_t ticks;
+
+    return p->pid > 0 && fs_proc_start_ticks(p->pid, &ticks) == 0 && ticks == p->start_ticks;
 }
 
 static void tell(struct engine *e, const struct tree_hunt *h)
@@ -67,11 +85,14 @@ static void tell(struct engine *e, const struct tree_hunt *h)
 
         if (f->run == 0)
             log_warn("pid %d was about to become an app when the last daemon was killed: ended", (int)f->pid);
+        else if (p && f->run < p->run)
+            log_warn("run %llu (%s, pid %d) had been replaced when the last daemon was killed: ended",
+                     (unsigned long long)f->run, p->app->spec->name, (int)f->pid);
         else
             log_warn("run %llu (%s, pid %d) was started just before the last daemon was killed and is not in "
                      "state.db: ended%s",
                      (unsigned long long)f->run, p ? p->app->spec->name : "not in the list", (int)f->pid,
-                     p && p->desired == DESIRED_UP ? ", and started anew" : "");
+                     p && p->desired == DESIRED_UP && !lives(p) ? ", and started anew" : "");
     }
     if (h->alive < 0)
         log_error("cannot look for what the last daemon left: %s", strerror(-h->alive));

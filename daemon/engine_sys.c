@@ -15,8 +15,11 @@
 #include "daemon/app_message.h"
 #include "daemon/app_talk.h"
 #include "daemon/channel.h"
+#include "daemon/cluster.h"
 #include "daemon/engine.h"
+#include "daemon/engine_cluster.h"
 #include "daemon/engine_listen.h"
+#include "daemon/events.h"
 #include "daemon/log_paths.h"
 #include "daemon/log_policy.h"
 #include "daemon/notify.h"
@@ -122,6 +125,7 @@ static void sys_terminate(void *ctx, struct process *p)
     struct runtime *r = runtime_of(p);
     struct tree_job job = tree_job_of(e, p, p->run, TREE_SIGNAL);
 
+    engine_cluster_leave(p);
     if (p->app->spec->shutdown_with_message && r->channel && channel_send(r->channel, "\"shutdown\"") == 0)
         return;
     job.sig = (int)p->app->spec->stop_signal;
@@ -227,8 +231,8 @@ static void sys_run_started(void *ctx, struct process *p)
     struct engine *e = ctx;
     struct runtime *r = runtime_of(p);
 
-    put_pid_file(e, p, p->pid);
-
+    if (p->role == ROLE_SLOT)
+        put_pid_file(e, p, p->pid);
     free(r->detail);
     r->detail = NULL;
     save_run(e, p, NULL);
@@ -245,8 +249,7 @@ static void sys_run_ended(void *ctx, struct process *p, const struct run_end *en
     engine_tell_ended(e, p, end->run);
     engine_save_process(e, p);
     app_message_ended(e, p);
-    channel_free(r->channel);
-    r->channel = NULL;
+    engine_cluster_disconnect(p);
     notify_free(r->notify);
     r->notify = NULL;
     sockets_run_ended(e->sockets, end->run);
@@ -266,7 +269,7 @@ static uint64_t pipe_inode(const struct hold *hold, enum kw_fd kind)
 
 void engine_save_process(struct engine *e, const struct process *p)
 {
-    const struct hold *hold = p->run ? holds_get(&e->holds, p->run) : NULL;
+    const struct hold *hold = p->run && p->role == ROLE_SLOT ? holds_get(&e->holds, p->run) : NULL;
     struct store_process row = {
         .id = p->id,
         .app = p->app->id,
@@ -300,7 +303,8 @@ void engine_save_process(struct engine *e, const struct process *p)
         .last_error = p->last.error,
     };
 
-    store_put_process(e->store, &row);
+    if (p->role == ROLE_SLOT) /* of the others the keeper's notes tell */
+        store_put_process(e->store, &row);
 }
 
 void engine_save_app(struct engine *e, struct app *a)
@@ -375,10 +379,13 @@ static void sys_changed(void *ctx, struct process *p, enum lc_state old)
         engine_note(e, p);
     if (p->state == LC_STOPPING)
         engine_spawn_cancel(p);
+    if (p->role != ROLE_SLOT)
+        return;
     engine_save_process(e, p);
     if (p->state != old && (p->state == LC_STOPPED || p->state == LC_ERRORED)) {
         put_pid_file(e, p, 0);
         engine_listen_rests(e, p);
+        cluster_slot_rests(e->cluster, p->app->id, p->instance);
         if (app_rests(p->app))
             sockets_app_rests(e->sockets, p->app->id);
     }
@@ -401,9 +408,8 @@ static void runtime_closed(uv_handle_t *handle)
 static void runtime_end(struct runtime *r)
 {
     engine_spawn_forget(r);
-    channel_free(r->channel);
+    engine_cluster_disconnect(r->process);
     notify_free(r->notify);
-    r->channel = NULL;
     r->notify = NULL;
     for (int i = 0; i < SYS_TIMER_COUNT; i++)
         uv_close((uv_handle_t *)&r->timers[i], runtime_closed);
@@ -416,6 +422,9 @@ void runtimes_end(struct engine *e)
     TAILQ_FOREACH (p, supervisor_processes(e->sup), entry) {
         runtime_end(runtime_of(p));
     }
+    TAILQ_FOREACH (p, supervisor_shadows(e->sup), entry) {
+        runtime_end(runtime_of(p));
+    }
 }
 
 static void sys_deleted(void *ctx, struct process *p)
@@ -425,6 +434,7 @@ static void sys_deleted(void *ctx, struct process *p)
     engine_tell_deleted(e, p);
     store_del_process(e->store, p->id);
     engine_listen_rests(e, p);
+    cluster_slot_rests(e->cluster, p->app->id, p->instance);
     if (TAILQ_EMPTY(&p->app->processes)) {
         store_del_app(e->store, p->app->id);
         sockets_app_deleted(e->sockets, p->app->id);
@@ -467,15 +477,63 @@ static void version_found(void *arg, char *version)
     free(v);
 }
 
+static void find_version(struct engine *e, const struct process *p)
+{
+    struct version_of *v = xcalloc(1, sizeof(*v));
+
+    *v = (struct version_of){e, p->id};
+    package_version_find(&e->loop, p->app->spec->script, version_found, v);
+}
+
 struct process *engine_add_process(struct engine *e, struct app *a, uint32_t instance, int64_t id)
 {
     struct process *p = supervisor_add_process(e->sup, a, instance, id);
-    struct version_of *v = xcalloc(1, sizeof(*v));
 
     runtime_new(e, p);
-    *v = (struct version_of){e, p->id};
-    package_version_find(&e->loop, a->spec->script, version_found, v);
+    find_version(e, p);
     return p;
+}
+
+static void sys_shadow_made(void *ctx, struct process *p)
+{
+    runtime_new(ctx, p);
+}
+
+static void sys_shadow_gone(void *ctx, struct process *p)
+{
+    struct engine *e = ctx;
+    const struct process *slot = supervisor_by_id(e->sup, p->id);
+
+    /* The slot may have come to rest before what it had beside it. */
+    if (slot && slot->app->id == p->app->id && app_rests(slot->app))
+        sockets_app_rests(e->sockets, slot->app->id);
+    runtime_end(runtime_of(p));
+    p->runtime = NULL;
+}
+
+static void sys_replaced(void *ctx, struct process *p, struct process *old)
+{
+    struct engine *e = ctx;
+    struct runtime *r = runtime_of(p), *was = runtime_of(old);
+
+    free(r->version); /* the old one's, until it is known whether there is another */
+    r->version = was->version;
+    was->version = NULL;
+    find_version(e, p);
+    engine_listen_replaced(e, p);
+    put_pid_file(e, p, p->pid);
+    engine_tell_reloaded(e, p);
+}
+
+static void sys_set_spec(void *ctx, struct app *app, struct app_spec *take_spec)
+{
+    engine_set_spec(ctx, app, take_spec);
+}
+
+static void sys_app_gone(void *ctx, struct app *app)
+{
+    (void)ctx;
+    app_cache_drop(app);
 }
 
 void engine_sys_init(struct engine *e)
@@ -498,5 +556,11 @@ void engine_sys_init(struct engine *e)
         .run_ended = sys_run_ended,
         .changed = sys_changed,
         .deleted = sys_deleted,
+        .shadow_made = sys_shadow_made,
+        .shadow_gone = sys_shadow_gone,
+        .replaced = sys_replaced,
+        .set_spec = sys_set_spec,
+        .app_gone = sys_app_gone,
     };
+    engine_cluster_sys(&e->sys);
 }

@@ -184,14 +184,15 @@ static bool is_open(const struct process *p, const struct hold *hold)
     return hold->pid > 0 ? hold->birth >= 0 : p->pid == 0;
 }
 
-void engine_settle_spawns(struct engine *e)
+static void settle_list(struct engine *e, struct process_list *list)
 {
-    struct process *p;
+    struct process *p, *next;
 
-    TAILQ_FOREACH (p, supervisor_processes(e->sup), entry) {
+    for (p = TAILQ_FIRST(list); p; p = next) {
         struct hold *hold = p->run ? holds_get(&e->holds, p->run) : NULL;
         struct unanswered *u;
 
+        next = TAILQ_NEXT(p, entry); /* a candidate may take another's place in here */
         if (!hold || hold->unanswered || !is_open(p, hold))
             continue;
         u = xcalloc(1, sizeof(*u));
@@ -202,4 +203,10 @@ void engine_settle_spawns(struct engine *e)
         u->again.data = u;
         watch(u);
     }
+}
+
+void engine_settle_spawns(struct engine *e)
+{
+    settle_list(e, supervisor_processes(e->sup));
+    settle_list(e, supervisor_shadows(e->sup));
 }

@@ -24,6 +24,7 @@ struct hold {
     bool exited;                   /* the exit record is here */
     uint64_t ending;               /* what follows from it is being stored: which end this is, 0 = none */
     bool acked;                    /* and the keeper may forget it */
+    bool told;                     /* the worker was asked to disconnect: never twice */
     bool foreign;                  /* not the keeper's child: the engine watches the pidfd */
     struct foreign *watch;         /* while it does */
     struct unanswered *unanswered; /* its keeper died before it told all of the spawn */

@@ -33,10 +33,20 @@ static char *expanded(const struct app_spec *s, const char *text)
     return with ? with : xstrdup(text);
 }
 
-static void build_argv(struct launch *l, const struct app_spec *s)
+static bool wants_preload(const struct app_spec *s)
+{
+    return s->graceful_http && app_is_cluster(s) && program_is_node(s->interpreter);
+}
+
+static void build_argv(struct launch *l, const struct launch_ctx *ctx, const struct app_spec *s)
 {
     if (!runs_directly(s)) {
         strv_push(&l->argv, xstrdup(s->interpreter));
+        /* Not by NODE_OPTIONS: programs that the app starts have nothing to do with it. */
+        if (ctx->graceful_http && wants_preload(s)) {
+            strv_push(&l->argv, xstrdup("--require"));
+            strv_push(&l->argv, xstrdup(ctx->graceful_http));
+        }
         for (char **a = s->interpreter_args; a && *a; a++)
             strv_push(&l->argv, xstrdup(*a));
     }
@@ -123,6 +133,16 @@ static void add_own_variables(struct launch *l, const struct launch_ctx *ctx, co
         env_set(&l->envp, "NODE_CHANNEL_FD", text);
         env_set(&l->envp, "NODE_CHANNEL_SERIALIZATION_MODE", "json");
     }
+    if (app_is_cluster(s)) {
+        /* Node makes a signed number of it: cluster.worker.id. */
+        snprintf(text, sizeof(text), "%llu", (unsigned long long)(p->run & 0x7fffffff));
+        env_set(&l->envp, "NODE_UNIQUE_ID", text);
+    }
+    if (ctx->graceful_http && wants_preload(s)) {
+        /* Its share of kill_timeout: then the program needs a moment to end. */
+        snprintf(text, sizeof(text), "%lld", (long long)(s->kill_timeout * 4 / 5));
+        env_set(&l->envp, "PM_GRACEFUL_HTTP", text);
+    }
     if (ctx->notify_name) {
         snprintf(text, sizeof(text), "@%s", ctx->notify_name);
         env_set(&l->envp, "NOTIFY_SOCKET", text);
@@ -148,7 +168,7 @@ void launch_init(struct launch *l, const struct launch_ctx *ctx, const struct pr
     l->ipc = launch_wants_ipc(s);
     l->notify = s->wait_ready;
     l->envp = strv_dup(s->env);
-    build_argv(l, s);
+    build_argv(l, ctx, s);
     if (ctx->ids)
         set_ids(l, ctx->ids);
     l->spec.nsockets = ctx->nsockets;

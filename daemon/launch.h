@@ -19,6 +19,7 @@ struct launch_ctx {
     const char *home;
     const char *home_id;
     const char *notify_name;    /* abstract address without the leading NUL, or NULL */
+    const char *graceful_http;  /* path of the preload of Node's cluster workers; NULL = none can be given */
     const struct user_ids *ids; /* who the child is to be; NULL = as the daemon */
     const uint64_t *sockets;    /* tokens of what it gets as descriptors 3, 4...; at most SPAWN_SOCKETS_MAX */
     uint32_t nsockets;

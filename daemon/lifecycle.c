@@ -144,6 +144,8 @@ static const char *const reason_words[] = {
     [LC_R_READY_TIMEOUT] = "ready-timeout",
     [LC_R_LOST] = "lost",
     [LC_R_BUDGET] = "budget",
+    [LC_R_RELOADED] = "reloaded",
+    [LC_R_RELOAD_FAILED] = "reload-failed",
 };
 static_assert(ARRAY_LEN(reason_words) == LC_REASON_COUNT, "a reason has no word");
 

@@ -50,7 +50,7 @@ extern const struct lc_cell lc_table[LC_STATE_COUNT][LC_EVENT_COUNT];
 const char *lc_state_word(enum lc_state s);
 const char *lc_event_word(enum lc_event e);
 
-/* Why a run ended, or why a process is where it is. Stored by word, so numbers may change. */
+/* Why a run ended, or why a process is where it is. Stored by word. */
 enum lc_reason {
     LC_R_NONE,
     LC_R_EXIT,          /* the child ended with an exit code */
@@ -64,6 +64,9 @@ enum lc_reason {
     LC_R_READY_TIMEOUT,
     LC_R_LOST,   /* ended while no daemon watched; status unknown */
     LC_R_BUDGET, /* max_restarts unstable runs in a row */
+    /* The numbers are in the keeper's notes: new ones come last. */
+    LC_R_RELOADED,      /* another run took its place */
+    LC_R_RELOAD_FAILED, /* it was to take another's place and was not fit to in time */
     LC_REASON_COUNT
 };
 const char *

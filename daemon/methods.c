@@ -17,6 +17,7 @@ const rpc_handler engine_handlers[METHOD_COUNT] = {
     [M_PROCESS_START] = method_process_start,
     [M_PROCESS_STOP] = method_process_stop,
     [M_PROCESS_RESTART] = method_process_restart,
+    [M_PROCESS_RELOAD] = method_process_reload,
     [M_PROCESS_DELETE] = method_process_delete,
     [M_LIST] = method_list,
     [M_DESCRIBE] = method_describe,

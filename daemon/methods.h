@@ -9,6 +9,7 @@ void method_start(void *engine, struct rpc_request *r);
 void method_process_start(void *engine, struct rpc_request *r);
 void method_process_stop(void *engine, struct rpc_request *r);
 void method_process_restart(void *engine, struct rpc_request *r);
+void method_process_reload(void *engine, struct rpc_request *r);
 void method_process_delete(void *engine, struct rpc_request *r);
 void method_list(void *engine, struct rpc_request *r);
 void method_describe(void *engine, struct rpc_request *r);
@@ -36,6 +37,10 @@ void method_kill(void *engine, struct rpc_request *r);
 /* methods_update.c: the keeper's answer to KW_UPGRADE; and what makes an answer impossible. */
 void update_keeper_answered(struct engine *e, const struct kw_msg *m);
 void update_abort(struct engine *e, const char *why); /* nothing when no update is asked for */
+
+struct bringup;
+/* methods_scale.c: to so many processes of this app, as part of b's work */
+void scale_app(struct engine *e, struct bringup *b, struct app *a, size_t want);
 
 struct selection;
 struct process;

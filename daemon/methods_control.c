@@ -105,23 +105,79 @@ static struct change *selected_apps(const struct selection *sel, size_t *n)
 }
 
 /* All or nothing: every app's new configuration is checked before the first gets it. */
-static int change_apps(struct engine *e, const struct selection *sel, const json_t *set, const json_t *env,
-                       struct err *err)
+static int make_changes(struct change *v, size_t n, const json_t *set, const json_t *env, struct err *err)
 {
-    size_t n;
-    struct change *v = selected_apps(sel, &n);
     int rc = check_set(set, n, err);
 
     for (size_t i = 0; rc == 0 && i < n; i++) {
         v[i].spec = changed_spec(v[i].app, set, env, err);
         rc = v[i].spec ? 0 : -1;
     }
+    return rc;
+}
+
+static int change_apps(struct engine *e, const struct selection *sel, const json_t *set, const json_t *env,
+                       struct err *err)
+{
+    size_t n;
+    struct change *v = selected_apps(sel, &n);
+    int rc = make_changes(v, n, set, env, err);
+
     for (size_t i = 0; rc == 0 && i < n; i++) {
         engine_set_spec(e, v[i].app, v[i].spec);
         v[i].spec = NULL;
     }
     changes_free(v, n);
     return rc;
+}
+
+static void reload_all(struct bringup *b, const struct selection *sel, const struct change *v, size_t n,
+                       bool force)
+{
+    for (size_t k = 0; k < n; k++) {
+        const struct app_spec *with = v[k].spec;
+        bool restart = bringup_note_restart(b, v[k].app, with);
+
+        if (restart && with)
+            engine_set_spec(bringup_engine(b), v[k].app, app_spec_dup(with));
+        for (size_t i = 0; i < sel->n; i++) {
+            if (sel->v[i]->app != v[k].app)
+                continue;
+            if (restart)
+                bringup_order(b, sel->v[i], WORK_RESTART);
+            else
+                bringup_reload(b, sel->v[i], with, force);
+        }
+    }
+}
+
+void method_process_reload(void *engine, struct rpc_request *r)
+{
+    const json_t *env = json_object_get(r->params, "env"), *set = json_object_get(r->params, "set");
+    bool force = json_is_true(json_object_get(r->params, "force"));
+    struct engine *e = engine;
+    struct selection sel;
+    struct bringup *b;
+    struct change *v;
+    struct err err;
+    size_t n;
+
+    if (!method_select(e, r, &sel))
+        return;
+    v = selected_apps(&sel, &n);
+    if ((set || env) && make_changes(v, n, set, env, &err) < 0) {
+        rpc_fail(r, RPC_BAD_PARAMS, "process.reload: %s", err.msg);
+    } else {
+        b = bringup_new(e, r, waits(r));
+        for (size_t i = 0; i < n; i++)
+            bringup_keep(b, v[i].spec);
+        reload_all(b, &sel, v, n, force);
+        for (size_t i = 0; i < n; i++)
+            v[i].spec = NULL;
+        bringup_go(b);
+    }
+    changes_free(v, n);
+    selection_free(&sel);
 }
 
 static void restart_changed(struct engine *e, struct rpc_request *r, const json_t *set, const json_t *env)

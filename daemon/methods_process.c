@@ -98,7 +98,7 @@ static void reply_env(struct engine *e, struct rpc_request *r, const struct proc
     if (p->run == 0)
         env_unset(l.envp, "PM_RUN_ID");
     if (env_get(l.envp, "LISTEN_PID")) { /* the keeper has put it in */
-        _cleanup_free_ char *pid = xasprintf("%010d", (int)p->pid);
+        _cleanup_free_ char *pid = xasprintf("%d", (int)p->pid);
 
         env_set(&l.envp, "LISTEN_PID", pid);
     }

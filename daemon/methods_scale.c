@@ -78,7 +78,7 @@ static void scale_down(struct engine *e, struct rpc_request *r, const char *name
             continue;
         /* Marked now, though its turn may come later: it does not count any more. */
         p->delete_when_down = true;
-        bringup_order(b, p, WORK_DELETE);
+        bringup_order(b, p, WORK_RETIRE);
         n++;
     }
     TAILQ_FOREACH (a, supervisor_apps(e->sup), entry) {
@@ -86,6 +86,32 @@ static void scale_down(struct engine *e, struct rpc_request *r, const char *name
             set_instances(e, a);
     }
     bringup_go(b);
+}
+
+void scale_app(struct engine *e, struct bringup *b, struct app *a, size_t want)
+{
+    const char *name = a->spec->name;
+    struct process *p;
+    size_t now = 0;
+
+    TAILQ_FOREACH (p, &a->processes, app_entry) {
+        now += !p->delete_when_down;
+    }
+    if (want > now) {
+        uint32_t *numbers = bringup_instances(e, name, want - now);
+
+        for (size_t i = 0; i < want - now; i++)
+            bringup_add(b, bringup_process(e, a, numbers[i]), false);
+        free(numbers);
+    }
+    TAILQ_FOREACH (p, supervisor_processes(e->sup), entry) {
+        if (now <= want || p->app != a || p->delete_when_down)
+            continue;
+        p->delete_when_down = true;
+        bringup_order(b, p, WORK_RETIRE);
+        now--;
+    }
+    set_instances(e, a);
 }
 
 void method_scale(void *engine, struct rpc_request *r)

@@ -51,6 +51,7 @@ static bool all_up(const struct app *a)
 /* One start of an app that a request asks for. */
 struct wanted {
     struct app_spec *spec;
+    bool says_instances;
     json_t *env; /* as it came: what the app has beside the base of the connection, null for what is to go */
 };
 
@@ -71,13 +72,47 @@ static void merge_env(struct rpc_request *r, const struct app *a, const struct w
     w->spec->env = env;
 }
 
-static void start_known(struct engine *e, struct bringup *b, struct app *a, struct app_spec *take_spec,
-                        bool restart)
+enum when_known { LEAVE_RUNNING, RESTART, RELOAD, FORCE_RELOAD };
+
+static size_t count_processes(const struct app *a)
+{
+    const struct process *p;
+    size_t n = 0;
+
+    TAILQ_FOREACH (p, &a->processes, app_entry) {
+        n += !p->delete_when_down;
+    }
+    return n;
+}
+
+/* Those that are to go, from the lowest id, as scaling does it, are not brought up once more before that. */
+static void bring_up(struct bringup *b, struct app *a, const struct app_spec *with, enum when_known how,
+                     size_t skip)
 {
     struct process *p;
-    unsigned n = 0;
 
-    if (!restart && all_up(a)) {
+    TAILQ_FOREACH (p, supervisor_processes(bringup_engine(b)->sup), entry) {
+        if (p->app != a)
+            continue;
+        if (skip > 0) {
+            skip--;
+            continue;
+        }
+        if (how == RELOAD || how == FORCE_RELOAD)
+            bringup_reload(b, p, with, how == FORCE_RELOAD);
+        else
+            bringup_add(b, p, how == RESTART && is_up(p));
+    }
+}
+
+static void start_known(struct engine *e, struct bringup *b, struct app *a, struct app_spec *take_spec,
+                        enum when_known how, bool says_instances)
+{
+    size_t want = (size_t)take_spec->instances, now = count_processes(a);
+    bool scale = says_instances && how != LEAVE_RUNNING && want != now;
+    struct process *p;
+
+    if (how == LEAVE_RUNNING && all_up(a)) {
         app_spec_free(take_spec);
         TAILQ_FOREACH (p, &a->processes, app_entry) {
             outcome_process(bringup_outcome(b), p,
@@ -85,11 +120,14 @@ static void start_known(struct engine *e, struct bringup *b, struct app *a, stru
         }
         return;
     }
-    TAILQ_FOREACH (p, &a->processes, app_entry) {
-        bringup_add(b, p, restart && is_up(p));
-        n++;
+    if (scale)
+        bringup_scale(b, a, want);
+    take_spec->instances = (int64_t)now; /* until the rest is done */
+    if (how >= RELOAD && !bringup_note_restart(b, a, take_spec)) {
+        bring_up(b, a, bringup_keep(b, take_spec), how, scale && now > want ? now - want : 0);
+        return;
     }
-    take_spec->instances = n; /* how many there are is changed by scaling, not by starting again */
+    bring_up(b, a, NULL, how >= RELOAD ? RESTART : how, scale && now > want ? now - want : 0);
     engine_set_spec(e, a, take_spec);
 }
 
@@ -119,6 +157,7 @@ static struct wanted *read_specs(struct rpc_request *r, const json_t *apps)
     json_t *app;
 
     json_array_foreach (apps, i, app) {
+        wanted[i].says_instances = json_object_get(app, "instances") != NULL;
         wanted[i].env = json_incref(json_object_get(app, "env"));
         if (method_complete_env(r, app, &err) == 0)
             wanted[i].spec = app_spec_from_json(app, &err);
@@ -141,7 +180,11 @@ void method_start(void *engine, struct rpc_request *r)
 {
     struct engine *e = engine;
     bool force = json_is_true(json_object_get(r->params, "force"));
-    bool restart = json_is_true(json_object_get(r->params, "restart"));
+    bool reload = json_is_true(json_object_get(r->params, "reload"));
+    enum when_known how = reload && force                                       ? FORCE_RELOAD
+                          : reload                                              ? RELOAD
+                          : json_is_true(json_object_get(r->params, "restart")) ? RESTART
+                                                                                : LEAVE_RUNNING;
     json_t *wait = json_object_get(r->params, "wait"), *apps = json_object_get(r->params, "apps");
     struct wanted *wanted = read_specs(r, apps);
     struct app **taken;
@@ -152,11 +195,11 @@ void method_start(void *engine, struct rpc_request *r)
     b = bringup_new(e, r, !wait || json_is_true(wait));
     taken = xcalloc(json_array_size(apps) + 1, sizeof(*taken));
     for (size_t i = 0; i < json_array_size(apps); i++) {
-        taken[i] = force ? NULL : find_app(e, wanted[i].spec, taken, i);
-        if (taken[i] && restart)
+        taken[i] = force && !reload ? NULL : find_app(e, wanted[i].spec, taken, i);
+        if (taken[i] && how != LEAVE_RUNNING)
             merge_env(r, taken[i], &wanted[i]);
         if (taken[i])
-            start_known(e, b, taken[i], wanted[i].spec, restart);
+            start_known(e, b, taken[i], wanted[i].spec, how, wanted[i].says_instances);
         else
             taken[i] = start_new(e, b, wanted[i].spec);
         json_decref(wanted[i].env);

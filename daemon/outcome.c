@@ -150,6 +150,8 @@ static json_t *add(struct outcome *o, const struct waiter_result *r)
         return entry;
     o->failed++;
     json_object_set_new(entry, "error", json_string(r->error));
+    if (r->left)
+        json_object_set_new(entry, "left", json_true());
     if (r->failed_run && o->shown < OUTCOME_STDERR_RUNS) {
         o->shown++;
         o->pending++;
@@ -182,6 +184,17 @@ void outcome_set(struct outcome *o, const char *key, json_t *value)
     if (!o->more)
         o->more = json_object();
     json_object_set_new(o->more, key, value);
+}
+
+void outcome_note(struct outcome *o, const char *text)
+{
+    json_t *notes = json_object_get(o->more, "notes");
+
+    if (!notes) {
+        notes = json_array();
+        outcome_set(o, "notes", notes);
+    }
+    json_array_append_new(notes, json_string(text));
 }
 
 void outcome_report(void *outcome, const struct waiter_result *r)

@@ -20,6 +20,7 @@ void outcome_add(struct outcome *o, const struct waiter_result *r); /* one that 
 void outcome_process(struct outcome *o, const struct process *p,
                      const char *error);                             /* as it is now; error NULL = ok */
 void outcome_set(struct outcome *o, const char *key, json_t *value); /* beside "processes"; takes the value */
-void outcome_close(struct outcome *o);                               /* no more are expected */
+void outcome_note(struct outcome *o, const char *text); /* one of "notes": what the user should know */
+void outcome_close(struct outcome *o);                  /* no more are expected */
 
 #endif

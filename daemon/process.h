@@ -13,6 +13,13 @@
 
 enum desired { DESIRED_UP, DESIRED_DOWN };
 
+/*
+ * What a process object is to its slot, the entry of the list that users see. During a reload there are two
+ * or more of one id: the holder of the slot, the candidate that is to replace it, and those that were
+ * replaced and still have connections to finish. The numbers are in the keeper's notes.
+ */
+enum process_role { ROLE_SLOT, ROLE_CANDIDATE, ROLE_DRAINING };
+
 struct process;
 TAILQ_HEAD(process_list, process);
 
@@ -44,6 +51,7 @@ struct process {
     uint32_t id; /* PM2's pm_id */
     struct app *app;
     uint32_t instance; /* NODE_APP_INSTANCE */
+    enum process_role role;
 
     enum lc_state state;
     enum desired desired;
@@ -71,6 +79,9 @@ struct process {
     bool tree_empty;      /* nothing of the run is left */
     bool sweeping;        /* a look at the tree is under way */
     uint64_t signaled_ms; /* wall clock of the polite signal; 0 = not yet */
+    bool said_ready;      /* a candidate's: its readiness was announced */
+    bool must_listen;     /* a candidate's: what it is to replace did listen */
+    bool disconnecting;   /* asked to finish its connections (sys.drain); the polite signal comes later */
     uint64_t deadline_ms; /* wall clock: restart due (WAITING), kill due (STOPPING), ready due (LAUNCHING); 0
                              = none */
 

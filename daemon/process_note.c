@@ -11,6 +11,9 @@
 #define NOTE_FORMAT 1u
 #define NOTE_FRESH  0x1u
 #define NOTE_UP     0x2u
+#define NOTE_READY  0x4u
+#define NOTE_LISTEN 0x8u
+#define NOTE_DRAIN  0x10u
 
 enum {
     AT_FORMAT = 0,
@@ -26,7 +29,9 @@ enum {
     AT_ONLINE = 36,
     AT_SIGNALED = 44,
     AT_DEADLINE = 52,
-    NOTE_LEN = 60
+    NOTE_LEN_1 = 60, /* of builds that had no reload */
+    AT_ROLE = 60,
+    NOTE_LEN = 61
 };
 _Static_assert(NOTE_LEN <= KW_NOTE_MAX, "the note does not fit the keeper's record");
 
@@ -50,7 +55,9 @@ size_t process_note_write(const struct process *p, uint8_t *out, size_t size)
     if (size < NOTE_LEN)
         return 0;
     out[AT_FORMAT] = NOTE_FORMAT;
-    out[AT_FLAGS] = (uint8_t)((p->fresh ? NOTE_FRESH : 0) | (p->desired == DESIRED_UP ? NOTE_UP : 0));
+    out[AT_FLAGS] = (uint8_t)((p->fresh ? NOTE_FRESH : 0) | (p->desired == DESIRED_UP ? NOTE_UP : 0) |
+                              (p->said_ready ? NOTE_READY : 0) | (p->must_listen ? NOTE_LISTEN : 0) |
+                              (p->disconnecting ? NOTE_DRAIN : 0));
     put(out + AT_RESTARTS, p->counters.restarts, 4);
     put(out + AT_UNSTABLE, p->counters.unstable, 4);
     put(out + AT_BACKOFF, p->counters.backoff_delay, 4);
@@ -62,14 +69,18 @@ size_t process_note_write(const struct process *p, uint8_t *out, size_t size)
     put(out + AT_ONLINE, p->online_ms, 8);
     put(out + AT_SIGNALED, p->signaled_ms, 8);
     put(out + AT_DEADLINE, p->deadline_ms, 8);
+    out[AT_ROLE] = (uint8_t)p->role;
     return NOTE_LEN;
 }
 
 int process_note_read(struct process *p, const uint8_t *note, size_t len)
 {
-    if (len < NOTE_LEN || note[AT_FORMAT] != NOTE_FORMAT)
+    if (len < NOTE_LEN_1 || note[AT_FORMAT] != NOTE_FORMAT)
         return -EBADMSG;
     p->fresh = note[AT_FLAGS] & NOTE_FRESH;
+    p->said_ready = note[AT_FLAGS] & NOTE_READY;
+    p->must_listen = note[AT_FLAGS] & NOTE_LISTEN;
+    p->disconnecting = note[AT_FLAGS] & NOTE_DRAIN;
     p->desired = note[AT_FLAGS] & NOTE_UP ? DESIRED_UP : DESIRED_DOWN;
     p->counters.restarts = (uint32_t)get(note + AT_RESTARTS, 4);
     p->counters.unstable = (uint32_t)get(note + AT_UNSTABLE, 4);
@@ -88,7 +99,14 @@ int process_note_read(struct process *p, const uint8_t *note, size_t len)
 
 uint64_t process_note_app(const uint8_t *note, size_t len)
 {
-    if (len < NOTE_LEN || note[AT_FORMAT] != NOTE_FORMAT)
+    if (len < NOTE_LEN_1 || note[AT_FORMAT] != NOTE_FORMAT)
         return 0;
     return get(note + AT_APP, 8);
+}
+
+enum process_role process_note_role(const uint8_t *note, size_t len)
+{
+    if (len < NOTE_LEN || note[AT_FORMAT] != NOTE_FORMAT || note[AT_ROLE] > ROLE_DRAINING)
+        return ROLE_SLOT;
+    return (enum process_role)note[AT_ROLE];
 }

@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include "common/mem.h"
+#include "config/exec_mode.h"
+#include "config/options.h"
 #include "config/spec.h"
 #include "daemon/app_cache.h"
 #include "daemon/app_talk.h"
@@ -137,6 +139,9 @@ static bool is_field(const char *name)
                                          "stop_exit_codes",
                                          "uid",
                                          "gid",
+                                         "listen",
+                                         "cluster_schedule",
+                                         "graceful_http",
                                          "watch",
                                          "vizion",
                                          "pmx",
@@ -290,6 +295,22 @@ static void write_policy(struct jsonw *w, const struct app_spec *s)
         jsonw_kstr(w, "gid", s->gid);
 }
 
+static void write_sockets(struct jsonw *w, const struct app_spec *s)
+{
+    if (s->listen.n) {
+        json_t *list = app_spec_key_to_json(s, option_by_name("listen"));
+        _cleanup_free_ char *text = json_dumps(list, JSON_COMPACT);
+
+        jsonw_key(w, "listen");
+        jsonw_raw(w, text, strlen(text));
+        json_decref(list);
+    }
+    if (app_is_cluster(s)) {
+        jsonw_kstr(w, "cluster_schedule", s->cluster_schedule);
+        jsonw_kbool(w, "graceful_http", s->graceful_http);
+    }
+}
+
 static void write_command(struct jsonw *w, const struct app_spec *s)
 {
     jsonw_kstr(w, "pm_exec_path", s->script);
@@ -316,6 +337,7 @@ static void make_config(struct jsonw *w, const struct app_spec *s)
     jsonw_kstr(w, "username", user_of(s));
     write_command(w, s);
     write_policy(w, s);
+    write_sockets(w, s);
     write_constants(w);
     jsonw_key(w, "env");
     jsonw_obj_begin(w);

@@ -33,6 +33,7 @@ struct sock {
     char *address;
     char *path; /* SOCK_UNIX; "@...": abstract */
     struct sock_file file;
+    bool released; /* the configuration has it no more: it goes with its last user */
     bool configured;
     bool replaced; /* its file went, another socket has its key: only its runs hold it */
     json_t *extra;

@@ -139,7 +139,7 @@ static bool take_out(struct sock *k, uint64_t run)
 /* The last user went. */
 static void now_unused(struct sock *k, uint64_t linger_ms)
 {
-    if (k->replaced || !sock_app_up(k->set, k->app))
+    if (k->replaced || k->released || !sock_app_up(k->set, k->app))
         sock_close(k);
     else if (!k->configured)
         sock_linger(k, linger_ms);
@@ -164,6 +164,7 @@ void sockets_run_ended(struct sockets *s, uint64_t run)
 
 void sock_release(struct sock *k)
 {
+    k->released |= k->configured;
     k->configured = false;
     if (!k->n_runs)
         sock_close(k);

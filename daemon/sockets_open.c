@@ -178,6 +178,7 @@ static void bind_done(uv_work_t *w, int status)
         if (b->kind != SOCK_UDP)
             listen(k->fd, b->backlog); /* as it is asked for now */
         k->configured |= o->configured;
+        k->released &= !o->configured;
     } else if (!b->error) {
         k = enter(o);
     } else {

@@ -17,6 +17,7 @@ struct supervisor *supervisor_new(const struct sys *sys)
     s->sys = *sys;
     TAILQ_INIT(&s->apps);
     TAILQ_INIT(&s->processes);
+    TAILQ_INIT(&s->shadows);
     TAILQ_INIT(&s->done);
     SLIST_INIT(&s->graveyard);
     return s;
@@ -37,25 +38,34 @@ static void proc_free(struct proc *pr)
         next = TAILQ_NEXT(w, entry);
         free(w);
     }
+    if (pr->own_app)
+        app_free(pr->own_app);
     free(pr->spawn_error);
     free(pr->p.by);
     free(pr);
 }
 
-void supervisor_free(struct supervisor *s)
+static void free_list(struct process_list *list)
 {
     struct process *p, *next;
-    struct app *app, *next_app;
 
-    if (!s)
-        return;
-    assert(s->depth == 0);
-    for (p = TAILQ_FIRST(&s->processes); p; p = next) {
+    for (p = TAILQ_FIRST(list); p; p = next) {
         next = TAILQ_NEXT(p, entry);
         for (int t = 0; t < SYS_TIMER_COUNT; t++)
             sup_timer_clear(proc_of(p), (enum sys_timer)t);
         proc_free(proc_of(p));
     }
+}
+
+void supervisor_free(struct supervisor *s)
+{
+    struct app *app, *next_app;
+
+    if (!s)
+        return;
+    assert(s->depth == 0);
+    free_list(&s->shadows);
+    free_list(&s->processes);
     for (app = TAILQ_FIRST(&s->apps); app; app = next_app) {
         next_app = TAILQ_NEXT(app, entry);
         app_free(app);
@@ -111,14 +121,14 @@ static void insert_ordered(struct supervisor *s, struct process *p)
         TAILQ_INSERT_HEAD(&p->app->processes, p, app_entry);
 }
 
-struct process *supervisor_add_process(struct supervisor *s, struct app *app, uint32_t instance, int64_t id)
+struct proc *sup_proc_new(struct supervisor *s, struct app *app, uint32_t instance, uint32_t id)
 {
     struct proc *pr = xcalloc(1, sizeof(*pr));
     struct process *p = &pr->p;
 
     pr->s = s;
     TAILQ_INIT(&pr->leftovers);
-    p->id = choose_id(s, id);
+    p->id = id;
     p->app = app;
     p->instance = instance;
     p->state = LC_STOPPED;
@@ -126,6 +136,14 @@ struct process *supervisor_add_process(struct supervisor *s, struct app *app, ui
     p->created_ms = sup_wall(s);
     p->last.exit_code = -1;
     TAILQ_INIT(&p->waiters);
+    return pr;
+}
+
+struct process *supervisor_add_process(struct supervisor *s, struct app *app, uint32_t instance, int64_t id)
+{
+    struct proc *pr = sup_proc_new(s, app, instance, choose_id(s, id));
+    struct process *p = &pr->p;
+
     insert_ordered(s, p);
     idmap_put(&s->by_id, p->id, pr);
     s->count++;
@@ -135,6 +153,11 @@ struct process *supervisor_add_process(struct supervisor *s, struct app *app, ui
 struct process_list *supervisor_processes(struct supervisor *s)
 {
     return &s->processes;
+}
+
+struct process_list *supervisor_shadows(struct supervisor *s)
+{
+    return &s->shadows;
 }
 
 struct app_list_head *supervisor_apps(struct supervisor *s)
@@ -173,11 +196,11 @@ static void free_the_buried(struct supervisor *s)
     struct proc *pr;
 
     while ((pr = SLIST_FIRST(&s->graveyard))) {
-        struct app *app = pr->p.app;
+        struct app *app = pr->own_app ? NULL : pr->p.app;
 
         SLIST_REMOVE_HEAD(&s->graveyard, grave);
         proc_free(pr);
-        if (!is_last_of_app(s, app))
+        if (!app || !is_last_of_app(s, app))
             continue;
         TAILQ_REMOVE(&s->apps, app, entry);
         app_free(app);
@@ -233,6 +256,8 @@ void sup_forget_run(struct proc *pr)
     p->tree_empty = false;
     p->sweeping = false;
     p->signaled_ms = 0;
+    p->said_ready = false;
+    p->disconnecting = false;
     pr->kill_since = 0;
     pr->stuck = false;
     pr->alive = 0;
@@ -302,7 +327,9 @@ static enum lc_event act_terminate(struct proc *pr)
     p->signaled_ms = sup_wall(s);
     p->deadline_ms = p->signaled_ms + timeout;
     sup_timer(pr, SYS_TIMER_STATE, timeout);
-    s->sys.terminate(s->sys.ctx, p);
+    p->disconnecting = pr->drain && s->sys.drain && s->sys.drain(s->sys.ctx, p);
+    if (!p->disconnecting)
+        s->sys.terminate(s->sys.ctx, p);
     return NO_EVENT;
 }
 
@@ -327,6 +354,8 @@ static enum lc_event act_delay(struct proc *pr)
      * happens to it can hold the respawn for longer. */
     if (pr->hold_run && in < LEFTOVER_GRACE_MS)
         in = LEFTOVER_GRACE_MS;
+    if (pr->candidate)
+        return NO_EVENT; /* what replaces it is on its way; when that fails the timer is armed */
     sup_timer(pr, SYS_TIMER_STATE, in);
     return NO_EVENT;
 }

@@ -16,6 +16,7 @@ struct supervisor;
 struct waiter_result {
     bool ok;
     char error[256];     /* one line when not ok */
+    bool left;           /* not ok, because it was not tried: work.h */
     uint64_t failed_run; /* the run whose last stderr lines tell more; 0 = none */
     uint32_t id;         /* of the process, which may be deleted by now */
     uint32_t instance;
@@ -37,7 +38,9 @@ struct process *supervisor_add_process(struct supervisor *s, struct app *app, ui
 struct process_list *supervisor_processes(struct supervisor *s); /* ordered by id */
 struct app_list_head *supervisor_apps(struct supervisor *s);
 struct process *supervisor_by_id(struct supervisor *s, uint32_t id);
-struct process *supervisor_by_run(struct supervisor *s, uint64_t run);
+struct process *supervisor_by_run(struct supervisor *s, uint64_t run); /* shadows too */
+/* Candidates and those that are draining; supervisor_processes has none of them. */
+struct process_list *supervisor_shadows(struct supervisor *s);
 
 /*
  * Commands. `by` (who asked; copied) goes into the records; `cb` may be NULL. The callback may come before
@@ -52,6 +55,21 @@ void supervisor_stop(struct supervisor *s, struct process *p, enum lc_reason why
                      waiter_cb cb, void *arg);
 void supervisor_restart(struct supervisor *s, struct process *p, const char *by, waiter_cb cb, void *arg);
 void supervisor_delete(struct supervisor *s, struct process *p, const char *by, waiter_cb cb, void *arg);
+
+/*
+ * A new run takes the place of the one that is up, without a gap: it is started beside it, and when it is
+ * ready (wait_ready), listens where the old one does, or, when neither is asked for, has lived for
+ * min_uptime, it has the slot and the old one is drained. The callback comes when the old one is gone. When
+ * the new one is not fit within listen_timeout, or ends, it is removed and the old one stays. A process that
+ * is not online is restarted. start, stop, restart and delete overtake a reload.
+ *
+ * `take_spec`: the app's configuration once a process runs with it; NULL: no change. `force`: also while one
+ * that was replaced earlier is still draining.
+ */
+void supervisor_reload(struct supervisor *s, struct process *p, struct app_spec *take_spec, bool force,
+                       const char *by, waiter_cb cb, void *arg);
+/* As supervisor_delete, after it was asked to finish its connections. */
+void supervisor_retire(struct supervisor *s, struct process *p, const char *by, waiter_cb cb, void *arg);
 
 /* Sets the counters of restarts to zero and the time of creation to now; nothing else changes. */
 void supervisor_reset(struct supervisor *s, struct process *p);
@@ -69,6 +87,9 @@ void supervisor_on_not_spawned(struct supervisor *s, uint64_t run, int rc, const
  * again. A start that takes one keeper after the other with it counts as refused. */
 void supervisor_on_unanswered(struct supervisor *s, uint64_t run);
 void supervisor_on_ready(struct supervisor *s, uint64_t run);
+void supervisor_on_listening(struct supervisor *s, uint64_t run); /* sys.listens may say otherwise now */
+/* A run that sys.drain was asked for has finished its connections. */
+void supervisor_on_drained(struct supervisor *s, uint64_t run);
 void supervisor_on_exit(struct supervisor *s, const struct run_end *end);
 void supervisor_on_swept(struct supervisor *s, uint64_t run, unsigned alive);
 void supervisor_on_timer(struct supervisor *s, struct process *p, enum sys_timer which);
@@ -81,6 +102,13 @@ void supervisor_on_timer(struct supervisor *s, struct process *p, enum sys_timer
  * lost. A process whose delete was under way may be freed here.
  */
 void supervisor_resume(struct supervisor *s, struct process *p, bool child_alive);
+/*
+ * A shadow that the last engine left, from the note of its run; `role` is what the note says, or
+ * ROLE_DRAINING when a later run has the slot. Made before its slot is resumed, and resumed after it.
+ * `take_spec` as in supervisor_reload. NULL when the note cannot be read.
+ */
+struct process *supervisor_add_shadow(struct supervisor *s, struct process *slot, enum process_role role,
+                                      const uint8_t *note, size_t len, struct app_spec *take_spec);
 
 /* One line of why the process is where it is: "exited with code 7 after 40 ms; restarting in 150 ms". */
 void supervisor_describe_reason(struct supervisor *s, const struct process *p, char *out, size_t size);
@@ -90,6 +118,8 @@ void last_exit_words(const struct last_exit *l, char *out, size_t size);
 /* The note that goes with a spawn, and back: counters and the like, at most KW_NOTE_MAX bytes. */
 size_t process_note_write(const struct process *p, uint8_t *out, size_t size);
 int process_note_read(struct process *p, const uint8_t *note, size_t len);
+/* ROLE_SLOT also when the note is of a build that had no reload, or does not parse. */
+enum process_role process_note_role(const uint8_t *note, size_t len);
 /* The app id in a note, to group processes whose state.db is lost; 0 when the note does not parse. */
 uint64_t process_note_app(const uint8_t *note, size_t len);
 

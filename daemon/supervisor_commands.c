@@ -4,7 +4,7 @@
 
 #include "daemon/supervisor_impl.h"
 
-static void overtake(struct proc *pr, enum want want, const char *command, const char *by)
+void sup_overtake(struct proc *pr, enum want want, const char *command, const char *by)
 {
     char words[256];
 
@@ -52,7 +52,7 @@ static void start(struct proc *pr, const char *by, waiter_cb cb, void *arg)
 {
     struct process *p = &pr->p;
 
-    overtake(pr, WANT_DOWN, "start", by);
+    sup_overtake(pr, WANT_DOWN, "start", by);
     sup_wait(pr, WANT_UP, cb, arg);
     if (is_up(pr)) {
         if (is_settled(pr))
@@ -61,6 +61,7 @@ static void start(struct proc *pr, const char *by, waiter_cb cb, void *arg)
             sup_timer(pr, SYS_TIMER_SETTLE, SETTLE_MS - (sup_mono(pr->s) - pr->online_mono));
         return;
     }
+    sup_end_reload(pr, "start", LC_R_RESTARTED, by, false);
     begin_afresh(pr, by);
     if (p->state == LC_STOPPING) {
         p->reason = LC_R_RESTARTED;
@@ -77,11 +78,13 @@ void supervisor_start(struct supervisor *s, struct process *p, const char *by, w
     sup_leave(s);
 }
 
-static void restart(struct proc *pr, const char *by, waiter_cb cb, void *arg)
+void sup_restart(struct proc *pr, const char *by, waiter_cb cb, void *arg)
 {
     struct process *p = &pr->p;
 
-    overtake(pr, WANT_DOWN, "restart", by);
+    sup_overtake(pr, WANT_DOWN, "restart", by);
+    sup_end_reload(pr, "restart", LC_R_RESTARTED, by, false);
+    pr->drain = false;
     sup_wait(pr, WANT_UP, cb, arg);
     begin_afresh(pr, by);
     if (is_up(pr))
@@ -97,14 +100,19 @@ void supervisor_restart(struct supervisor *s, struct process *p, const char *by,
 {
     sup_enter(s);
     if (!refuse_deleted(proc_of(p), cb, arg))
-        restart(proc_of(p), by, cb, arg);
+        sup_restart(proc_of(p), by, cb, arg);
     sup_leave(s);
 }
 
-static void stop(struct proc *pr, enum lc_reason why, const char *by)
+static void stop(struct proc *pr, enum lc_reason why, const char *by, bool drain)
 {
     struct process *p = &pr->p;
     bool finished = p->state == LC_STOPPED && p->desired == DESIRED_DOWN;
+
+    sup_end_reload(pr, why == LC_R_DELETED ? "delete" : "stop", why, by, !drain);
+    pr->drain = drain;
+    if (p->state == LC_STOPPING && !drain)
+        sup_polite_now(pr);
 
     pr->next_fresh = false;
     /* What is down already keeps the reason for it, which tells more: "exited with code 0". */
@@ -128,23 +136,34 @@ void supervisor_stop(struct supervisor *s, struct process *p, enum lc_reason why
     struct proc *pr = proc_of(p);
 
     sup_enter(s);
-    overtake(pr, WANT_UP, "stop", by);
+    sup_overtake(pr, WANT_UP, "stop", by);
     sup_wait(pr, WANT_DOWN, cb, arg);
     /* A delete that is under way stays one, also in its words. */
-    stop(pr, p->delete_when_down ? LC_R_DELETED : why, by);
+    stop(pr, p->delete_when_down ? LC_R_DELETED : why, by, false);
+    sup_leave(s);
+}
+
+static void delete (struct supervisor *s, struct process *p, const char *by, bool drain, waiter_cb cb,
+                    void *arg)
+{
+    struct proc *pr = proc_of(p);
+
+    sup_enter(s);
+    sup_overtake(pr, WANT_UP, "delete", by);
+    sup_wait(pr, WANT_GONE, cb, arg);
+    p->delete_when_down = true;
+    stop(pr, LC_R_DELETED, by, drain);
     sup_leave(s);
 }
 
 void supervisor_delete(struct supervisor *s, struct process *p, const char *by, waiter_cb cb, void *arg)
 {
-    struct proc *pr = proc_of(p);
+    delete (s, p, by, false, cb, arg);
+}
 
-    sup_enter(s);
-    overtake(pr, WANT_UP, "delete", by);
-    sup_wait(pr, WANT_GONE, cb, arg);
-    p->delete_when_down = true;
-    stop(pr, LC_R_DELETED, by);
-    sup_leave(s);
+void supervisor_retire(struct supervisor *s, struct process *p, const char *by, waiter_cb cb, void *arg)
+{
+    delete (s, p, by, true, cb, arg);
 }
 
 void supervisor_reset(struct supervisor *s, struct process *p)

@@ -5,6 +5,17 @@
 #include "common/mem.h"
 #include "daemon/supervisor_impl.h"
 
+/* The end of a run that was replaced is the last end of its slot, unless the next one has ended as well. */
+static void tell_slot(struct proc *pr)
+{
+    struct proc *slot = sup_slot_of(pr);
+
+    if (!slot || (slot->p.last.valid && slot->p.last.run > pr->p.last.run))
+        return;
+    slot->p.last = pr->p.last;
+    sup_changed(slot);
+}
+
 void sup_record_end(struct proc *pr, const struct run_end *end, enum lc_reason reason, int step, int error)
 {
     struct supervisor *s = pr->s;
@@ -30,6 +41,8 @@ void sup_record_end(struct proc *pr, const struct run_end *end, enum lc_reason r
         p->last.core = WCOREDUMP(end->wait_status);
     }
     p->exited = true;
+    if (p->role == ROLE_DRAINING)
+        tell_slot(pr);
     s->sys.run_ended(s->sys.ctx, p, end);
 }
 
@@ -88,9 +101,17 @@ enum lc_event sup_ended_by_itself(struct proc *pr)
 {
     struct supervisor *s = pr->s;
     struct process *p = &pr->p;
-    enum lc_event ev = judge(pr);
+    enum lc_event ev = LC_EV_END_FINAL;
 
+    if (p->role == ROLE_SLOT)
+        ev = judge(pr);
+    else
+        p->reason = p->last.reason;
     tell_up(pr, ev);
+    if (p->role == ROLE_CANDIDATE)
+        sup_candidate_detach(pr);
+    if (pr->candidate && ev == LC_EV_END_AGAIN)
+        ev = LC_EV_END_DELAY; /* which waits for what the candidate comes to */
     if (p->app->spec->treekill && p->last.reason != LC_R_EXEC_FAILED &&
         p->last.reason != LC_R_SPAWN_REFUSED && !s->sys.left_nothing(s->sys.ctx, p, p->run)) {
         struct leftover *lo = sup_leftover_add(pr, p->run);
@@ -128,7 +149,9 @@ enum lc_event sup_stop_progress(struct proc *pr)
         return NO_EVENT;
     if (pr->n_leftovers)
         return NO_EVENT;
-    if (p->reason == LC_R_READY_TIMEOUT && p->last.valid && p->last.reason == LC_R_READY_TIMEOUT)
+    if (p->role != ROLE_SLOT)
+        ; /* no other run follows */
+    else if (p->reason == LC_R_READY_TIMEOUT && p->last.valid && p->last.reason == LC_R_READY_TIMEOUT)
         ev = judge(pr);
     else if (p->desired == DESIRED_UP && p->reason != LC_R_SHUTDOWN)
         ev = LC_EV_END_AGAIN;

@@ -17,7 +17,7 @@
 
 #define NO_EVENT LC_EVENT_COUNT
 
-enum want { WANT_UP, WANT_DOWN, WANT_GONE };
+enum want { WANT_UP, WANT_DOWN, WANT_GONE, WANT_RELOAD, WANT_NOTHING };
 
 struct waiter {
     enum want want;
@@ -66,6 +66,11 @@ struct proc {
     char up_error[256];
     uint64_t up_run;
 
+    struct proc *candidate; /* of a slot: what is to replace it; NULL once that has failed */
+    struct app *own_app; /* of a candidate: p.app, with the configuration that it brings; NULL = the app's */
+    uint64_t successor;  /* of one that was replaced: the run that has the slot */
+    bool drain;          /* the stop begins with sys.drain */
+
     bool gone; /* deleted: in the graveyard */
     SLIST_ENTRY(proc) grave;
 };
@@ -76,6 +81,7 @@ struct supervisor {
     struct sys sys;
     struct app_list_head apps;
     struct process_list processes;
+    struct process_list shadows;
     unsigned count;
     uint64_t next_id;
     struct idmap by_id, by_run, by_leftover;
@@ -100,6 +106,7 @@ void sup_post(struct proc *pr, enum lc_event ev);
 /* Something other than the state is to be stored. */
 void sup_changed(struct proc *pr);
 void sup_forget_run(struct proc *pr);
+struct proc *sup_proc_new(struct supervisor *s, struct app *app, uint32_t instance, uint32_t id);
 void sup_set_by(struct proc *pr, const char *by);
 
 static inline uint64_t sup_mono(const struct supervisor *s)
@@ -124,6 +131,28 @@ bool sup_has_waiter(const struct proc *pr, enum want want);
 void sup_flush(struct supervisor *s);
 /* At rest and nothing of any run is left: who waits for "down" is told, and a process to be deleted goes. */
 void sup_settle(struct proc *pr);
+
+/* supervisor_commands.c */
+void sup_overtake(struct proc *pr, enum want want, const char *command, const char *by);
+void sup_restart(struct proc *pr, const char *by, waiter_cb cb, void *arg);
+
+/* supervisor_reload.c */
+struct proc *sup_slot_of(const struct proc *shadow); /* NULL when there is none */
+bool sup_has_shadows(const struct proc *slot);
+/* A command for the slot overtakes its reload: the candidate goes; `hurry`: who is draining gets the signal.
+ */
+void sup_end_reload(struct proc *slot, const char *command, enum lc_reason why, const char *by, bool hurry);
+void sup_candidate_started(struct proc *pr);
+void sup_candidate_check(struct proc *pr); /* takes the place when it is fit to */
+void sup_candidate_due(struct proc *pr);   /* its time is over */
+/* A candidate has failed: the slot is on its own again. */
+void sup_candidate_detach(struct proc *pr);
+void sup_resume_candidate(struct proc *pr);
+void sup_replace(struct proc *old, uint64_t successor, const char *by); /* old is a shadow: it is drained */
+void sup_polite_now(struct proc *pr);                                   /* after sys.drain: the signal */
+void sup_shadow_settle(struct proc *pr);
+/* Something of it cannot be killed: who waits is told. */
+void sup_tell_stuck(struct proc *pr, const char *words, uint64_t run);
 
 /* supervisor_end.c: how runs end */
 /* The current run is over without ever having been a program. Returns the event that follows. */

@@ -114,7 +114,7 @@ static bool is_awaited(const struct proc *pr)
         return pr->hold_run != 0;
     case LC_STOPPED:
     case LC_ERRORED:
-        return pr->p.delete_when_down || !TAILQ_EMPTY(&pr->p.waiters);
+        return pr->p.role != ROLE_SLOT || pr->p.delete_when_down || !TAILQ_EMPTY(&pr->p.waiters);
     default:
         return false;
     }
@@ -134,7 +134,7 @@ static void still_there(struct leftover *lo, unsigned alive)
 
             snprintf(words, sizeof(words), "%u of its processes still alive %u s after SIGKILL", alive,
                      KILL_STUCK_MS / 1000);
-            sup_answer_all(pr, words, lo->run);
+            sup_tell_stuck(pr, words, lo->run);
         }
     } else if (is_awaited(pr)) {
         sup_look_later(pr);
@@ -159,6 +159,8 @@ void sup_leftover_swept(struct leftover *lo, unsigned alive)
         uint64_t now = sup_mono(pr->s);
 
         pr->hold_run = 0;
+        if (pr->candidate)
+            return;
         if (pr->due <= now)
             sup_post(pr, LC_EV_RESTART_DUE);
         else

@@ -46,7 +46,9 @@ void supervisor_on_exec(struct supervisor *s, uint64_t run, int step, int error)
     } else if (pr->p.state == LC_LAUNCHING) {
         const struct app_spec *spec = pr->p.app->spec;
 
-        if (!spec->wait_ready) {
+        if (pr->p.role == ROLE_CANDIDATE) {
+            sup_candidate_started(pr);
+        } else if (!spec->wait_ready) {
             sup_post(pr, LC_EV_READY);
         } else {
             pr->p.deadline_ms = sup_wall(s) + (uint64_t)spec->listen_timeout;
@@ -120,7 +122,35 @@ void supervisor_on_ready(struct supervisor *s, uint64_t run)
     if (!pr)
         return;
     sup_enter(s);
-    sup_post(pr, LC_EV_READY); /* also before the news of the exec: who speaks has been executed */
+    pr->p.said_ready = true;
+    if (pr->p.role == ROLE_CANDIDATE) {
+        sup_changed(pr);
+        sup_candidate_check(pr);
+    } else {
+        sup_post(pr, LC_EV_READY); /* also before the news of the exec: who speaks has been executed */
+    }
+    sup_leave(s);
+}
+
+void supervisor_on_listening(struct supervisor *s, uint64_t run)
+{
+    struct proc *pr = (struct proc *)supervisor_by_run(s, run);
+
+    if (!pr || pr->p.role != ROLE_CANDIDATE)
+        return;
+    sup_enter(s);
+    sup_candidate_check(pr);
+    sup_leave(s);
+}
+
+void supervisor_on_drained(struct supervisor *s, uint64_t run)
+{
+    struct proc *pr = (struct proc *)supervisor_by_run(s, run);
+
+    if (!pr || pr->p.state != LC_STOPPING)
+        return;
+    sup_enter(s);
+    sup_polite_now(pr);
     sup_leave(s);
 }
 
@@ -147,7 +177,9 @@ static void exited_while_stopping(struct proc *pr)
     }
     sup_changed(pr);
     /* While a kill is on, its answer (or the timer of the next attempt) takes it from here. */
-    if (!pr->kill_since)
+    if (p->disconnecting)
+        sup_polite_now(pr); /* to what it left */
+    else if (!pr->kill_since)
         sup_look(pr);
 }
 
@@ -185,7 +217,7 @@ static void survived_kill(struct proc *pr)
     pr->stuck = true;
     supervisor_describe_reason(pr->s, &pr->p, words, sizeof(words));
     log_warn("%s (%u): %s", pr->p.app->spec->name, pr->p.id, words);
-    sup_answer_all(pr, words, 0);
+    sup_tell_stuck(pr, words, 0);
     sup_changed(pr);
 }
 
@@ -227,6 +259,10 @@ static void state_timer(struct proc *pr)
 
     switch (pr->p.state) {
     case LC_LAUNCHING:
+        if (pr->p.role == ROLE_CANDIDATE) {
+            sup_candidate_due(pr);
+            break;
+        }
         pr->p.reason = LC_R_READY_TIMEOUT;
         pr->up = UP_FAILED;
         pr->up_run = pr->p.run;
@@ -236,7 +272,10 @@ static void state_timer(struct proc *pr)
         sup_post(pr, LC_EV_READY_TIMEOUT);
         break;
     case LC_STOPPING:
-        sup_post(pr, LC_EV_KILL_DUE);
+        if (pr->p.disconnecting)
+            sup_polite_now(pr);
+        else
+            sup_post(pr, LC_EV_KILL_DUE);
         break;
     case LC_WAITING:
         sup_post(pr, LC_EV_RESTART_DUE);

@@ -125,6 +125,8 @@ static void resume_waiting(struct proc *pr)
         return;
     }
     pr->due = sup_mono(pr->s) + left;
+    if (pr->candidate)
+        return;
     sup_timer(pr, SYS_TIMER_STATE, left);
 }
 
@@ -158,7 +160,11 @@ void supervisor_resume(struct supervisor *s, struct process *p, bool child_alive
     switch (p->state) {
     case LC_LAUNCHING:
     case LC_ONLINE:
-        if (child_alive && !p->exited)
+        if (p->role == ROLE_DRAINING)
+            sup_replace(pr, 0, p->by); /* the last engine died just before it began with that */
+        else if (p->role == ROLE_CANDIDATE && child_alive)
+            sup_resume_candidate(pr);
+        else if (child_alive && !p->exited)
             resume_up(pr);
         else
             resume_dead(pr);

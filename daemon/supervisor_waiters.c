@@ -99,6 +99,12 @@ void sup_settle(struct proc *pr)
 
     if (pr->gone || (p->state != LC_STOPPED && p->state != LC_ERRORED) || pr->n_leftovers)
         return;
+    if (p->role != ROLE_SLOT) {
+        sup_shadow_settle(pr);
+        return;
+    }
+    if (sup_has_shadows(pr))
+        return; /* the last of them brings us back here */
     sup_answer(pr, WANT_DOWN, NULL, 0);
     if (p->delete_when_down)
         bury(pr);

@@ -115,6 +115,14 @@ static void add_end(struct line *l, const struct last_exit *e, const char *what)
         add(l, "deleted: ");
         add_status(l, e);
         break;
+    case LC_R_RELOADED:
+        add(l, "replaced by a reload: ");
+        add_status(l, e);
+        break;
+    case LC_R_RELOAD_FAILED:
+        add(l, "removed by a reload, not fit in time: ");
+        add_status(l, e);
+        break;
     case LC_R_SHUTDOWN:
         add(l, "stopped with the daemon: ");
         add_status(l, e);
@@ -192,6 +200,12 @@ static void add_request(struct line *l, const struct process *p, bool going_on)
         break;
     case LC_R_SHUTDOWN:
         add(l, going_on ? "stopping with the daemon" : "stopped with the daemon");
+        break;
+    case LC_R_RELOADED:
+        add(l, going_on ? "stopping: replaced by a reload" : "replaced by a reload");
+        break;
+    case LC_R_RELOAD_FAILED:
+        add(l, going_on ? "stopping: not fit to replace the old one" : "not fit to replace the old one");
         break;
     case LC_R_READY_TIMEOUT:
         add(l, going_on ? "stopping: not ready within " : "stopped: not ready within ");
@@ -276,6 +290,21 @@ static void describe_errored(struct line *l, const struct proc *pr)
         add(l, "failed");
 }
 
+/* What a reload has beside the process. */
+static void add_reload(struct line *l, const struct proc *pr)
+{
+    const struct process *c = pr->candidate ? &pr->candidate->p : NULL;
+    struct process *p;
+
+    if (c && c->pid)
+        add(l, "; being reloaded: the new process (pid %d) is not in its place yet", (int)c->pid);
+    else if (c)
+        add(l, "; being reloaded");
+    TAILQ_FOREACH (p, &pr->s->shadows, entry)
+        if (sup_slot_of(proc_of(p)) == pr && p->role == ROLE_DRAINING && p->pid)
+            add(l, "; the process before (pid %d) is finishing its connections", (int)p->pid);
+}
+
 static void describe_up(struct line *l, const struct process *p, uint64_t now)
 {
     uint64_t since = p->state == LC_ONLINE && p->online_ms ? p->online_ms : p->started_ms;
@@ -319,6 +348,8 @@ void supervisor_describe_reason(struct supervisor *s, const struct process *p, c
     case LC_STATE_COUNT:
         break;
     }
+    if (p->role == ROLE_SLOT)
+        add_reload(&l, pr);
     if (pr->n_leftovers && p->state != LC_STOPPING)
         add(&l, "; an ended run's processes are being stopped");
 }

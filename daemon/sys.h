@@ -41,6 +41,16 @@ struct sys {
      * negative return (environment too large) is an exec failure; `e` says which. */
     int (*spawn)(void *ctx, struct process *p, struct err *e);
 
+    /* Does the run listen, as far as the daemon can know: the worker of a Node cluster that has a socket.
+     * NULL: nothing does. */
+    bool (*listens)(void *ctx, struct process *p);
+    /* Does the candidate listen on all that `old` listens on? News of it: supervisor_on_listening. */
+    bool (*listens_as)(void *ctx, struct process *candidate, struct process *old);
+    /* Asks the run to finish its connections, take no new ones, and end (a cluster worker's disconnect).
+     * False, or NULL: there is no such word for it, and the polite signal follows at once; else that follows
+     * with supervisor_on_drained, at the latest after kill_timeout. */
+    bool (*drain)(void *ctx, struct process *p);
+
     void (*terminate)(void *ctx, struct process *p); /* polite: stop_signal to the tree, or the IPC message */
     void (*kill)(void *ctx,
                  struct process *p); /* SIGKILL until empty; the answer comes as supervisor_on_swept */
@@ -66,6 +76,17 @@ struct sys {
     /* Forget it; the supervisor frees it after this. p is out of all lists already: when p->app->processes is
      * empty, the app is freed as well. */
     void (*deleted)(void *ctx, struct process *p);
+
+    /* Reload. A candidate, or one that an engine left (ROLE_DRAINING), has come to be; and it is over: the
+     * supervisor frees it after this. */
+    void (*shadow_made)(void *ctx, struct process *p);
+    void (*shadow_gone)(void *ctx, struct process *p);
+    /* p has the place of `old` in all lists and is online. */
+    void (*replaced)(void *ctx, struct process *p, struct process *old);
+    /* The app's configuration from now on; the old one is freed. And: an app object that only a candidate had
+     * is freed after this. */
+    void (*set_spec)(void *ctx, struct app *app, struct app_spec *take_spec);
+    void (*app_gone)(void *ctx, struct app *app);
 };
 
 #endif

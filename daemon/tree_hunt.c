@@ -29,6 +29,8 @@ static bool is_known(const struct tree_hunt *h, uint64_t run, uint32_t proc)
         return true;
     if (h->n_known)
         k = bsearch(&key, h->known, h->n_known, sizeof(key), by_proc);
+    if (k && k->only)
+        return run == k->run;
     return run <= (k ? k->run : h->last_run);
 }
 

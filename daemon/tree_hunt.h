@@ -13,6 +13,7 @@
 struct hunt_known {
     uint32_t proc;
     uint64_t run;
+    bool only; /* earlier ones are not: what a reload had replaced dies with the daemon that knew of it */
 };
 
 struct hunt_found {

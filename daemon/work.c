@@ -12,7 +12,15 @@ struct item {
     uint64_t app;   /* with it the id is sure: ids begin again when the list has become empty */
     uint32_t order; /* its number among those given to the process */
     char *name;     /* for the report of one that is gone */
-    bool begun, counts;
+    bool begun, counts, over;
+    const struct app_spec *with; /* of a reload */
+    bool force;
+};
+
+/* Its reload has failed: the processes of it whose turn did not come yet stay as they are. */
+struct failed_app {
+    uint64_t app;
+    uint32_t id; /* of the process that failed */
 };
 
 struct work {
@@ -27,6 +35,8 @@ struct work {
     unsigned running; /* of those that count */
     unsigned at_once;
     bool going, stepping;
+    struct failed_app *failed;
+    size_t n_failed;
 };
 
 struct work *work_new(struct supervisor *s, const char *by, const struct work_client *client)
@@ -41,7 +51,7 @@ struct work *work_new(struct supervisor *s, const char *by, const struct work_cl
 
 static bool wants_up(enum work_kind kind)
 {
-    return kind == WORK_START || kind == WORK_RESTART;
+    return kind == WORK_START || kind == WORK_RESTART || kind == WORK_RELOAD;
 }
 
 void work_add(struct work *w, struct process *p, enum work_kind kind)
@@ -66,6 +76,13 @@ void work_add(struct work *w, struct process *p, enum work_kind kind)
     w->left++;
 }
 
+void work_add_reload(struct work *w, struct process *p, const struct app_spec *with, bool force)
+{
+    work_add(w, p, WORK_RELOAD);
+    w->v[w->n - 1]->with = with;
+    w->v[w->n - 1]->force = force;
+}
+
 size_t work_size(const struct work *w)
 {
     return w->n;
@@ -80,8 +97,27 @@ static void work_free(struct work *w)
         free(w->v[i]);
     }
     free(w->v);
+    free(w->failed);
     free(w->by);
     free(w);
+}
+
+static const struct failed_app *failure_of(const struct work *w, uint64_t app)
+{
+    for (size_t i = 0; i < w->n_failed; i++)
+        if (w->failed[i].app == app)
+            return &w->failed[i];
+    return NULL;
+}
+
+static void note_failure(const struct item *it)
+{
+    struct work *w = it->work;
+
+    if (it->kind != WORK_RELOAD || failure_of(w, it->app))
+        return;
+    w->failed = xrealloc(w->failed, (w->n_failed + 1) * sizeof(*w->failed));
+    w->failed[w->n_failed++] = (struct failed_app){it->app, it->id};
 }
 
 /* A waiter_cb. Within step() only the counts change; its loop goes on by itself. */
@@ -90,6 +126,9 @@ static void on_result(void *arg, const struct waiter_result *r)
     struct item *it = arg;
     struct work *w = it->work;
 
+    it->over = true;
+    if (!r->ok)
+        note_failure(it);
     w->client.report(w->client.arg, r);
     w->running -= it->counts;
     w->left--;
@@ -98,9 +137,10 @@ static void on_result(void *arg, const struct waiter_result *r)
 }
 
 /* A report without a command; error NULL: all is as it was asked for. */
-static void report(struct item *it, const struct process *p, const char *error)
+static void report(struct item *it, const struct process *p, const char *error, bool left)
 {
     struct waiter_result r = {.ok = !error,
+                              .left = left,
                               .id = it->id,
                               .instance = it->instance,
                               .pid = p && !p->exited ? p->pid : 0,
@@ -155,6 +195,13 @@ static void command(struct item *it, struct process *p)
     case WORK_DELETE:
         supervisor_delete(w->sup, p, w->by, on_result, it);
         break;
+    case WORK_RELOAD:
+        supervisor_reload(w->sup, p, it->with ? app_spec_dup(it->with) : NULL, it->force, w->by, on_result,
+                          it);
+        break;
+    case WORK_RETIRE:
+        supervisor_retire(w->sup, p, w->by, on_result, it);
+        break;
     }
 }
 
@@ -162,29 +209,46 @@ static void begin(struct item *it)
 {
     struct process *p = find(it);
     const char *error = hindrance(it, p);
+    const struct failed_app *f = it->kind == WORK_RELOAD ? failure_of(it->work, it->app) : NULL;
+    char words[64];
 
+    if (f)
+        snprintf(words, sizeof(words), "left as it is: the reload of id %u failed", f->id);
     it->begun = true;
     it->work->running += it->counts;
-    if (!p && it->kind == WORK_DELETE)
-        report(it, p, NULL);
-    else if (error)
-        report(it, p, error);
+    if (!p && (it->kind == WORK_DELETE || it->kind == WORK_RETIRE))
+        report(it, p, NULL, false);
+    else if (error || f)
+        report(it, p, error ? error : words, !error);
     else
         command(it, p);
+}
+
+/* Of an app that has several processes one is always left alone, however many are reloaded at a time: the old
+ * and the new of all at once may be more than the machine has room for, and none would be left as it was. */
+static bool must_wait(const struct item *it)
+{
+    const struct work *w = it->work;
+    const struct process *p = find(it), *each;
+    unsigned all = 0, now = 0;
+
+    if (it->kind != WORK_RELOAD || !p || w->running == 0)
+        return false;
+    TAILQ_FOREACH (each, &p->app->processes, app_entry)
+        all++;
+    for (size_t i = 0; i < w->n; i++)
+        now += w->v[i]->app == it->app && w->v[i]->begun && !w->v[i]->over;
+    return now >= (all > 1 ? all - 1 : 1);
 }
 
 static void step(struct work *w)
 {
     w->stepping = true;
-    for (; w->next < w->n; w->next++) {
-        struct item *it = w->v[w->next];
-
-        if (it->begun)
-            continue;
-        if (w->running >= w->at_once)
-            break;
-        begin(it);
-    }
+    for (size_t i = w->next; i < w->n && w->running < w->at_once; i++)
+        if (!w->v[i]->begun && !must_wait(w->v[i]))
+            begin(w->v[i]);
+    while (w->next < w->n && w->v[w->next]->begun)
+        w->next++;
     w->stepping = false;
     if (w->left > 0)
         return;
@@ -198,13 +262,15 @@ static bool takes_down(const struct item *it)
 {
     const struct process *p = find(it);
 
+    if (it->kind == WORK_RELOAD)
+        return true; /* in turn, whatever they are: the first shows what a new configuration is worth */
     return it->kind != WORK_START && p &&
            (p->state == LC_LAUNCHING || p->state == LC_ONLINE || p->state == LC_STOPPING);
 }
 
 static unsigned usual_number(const struct work *w)
 {
-    if (w->n > 0 && w->v[0]->kind == WORK_DELETE)
+    if (w->n > 0 && (w->v[0]->kind == WORK_DELETE || w->v[0]->kind == WORK_RETIRE))
         return w->n <= WORK_FEW ? 1 : WORK_DELETE_AT_ONCE;
     return w->n <= WORK_FEW ? 1 : WORK_AT_ONCE;
 }

@@ -7,7 +7,14 @@
 
 #include "daemon/supervisor.h"
 
-enum work_kind { WORK_START, WORK_STOP, WORK_RESTART, WORK_DELETE };
+enum work_kind {
+    WORK_START,
+    WORK_STOP,
+    WORK_RESTART,
+    WORK_DELETE,
+    WORK_RELOAD, /* never all of an app at once; the first that fails leaves the rest of its app as it is */
+    WORK_RETIRE  /* a delete that lets connections finish */
+};
 
 /* PM2's numbers. */
 #define WORK_AT_ONCE        2
@@ -25,6 +32,9 @@ struct work_client {
 
 struct work *work_new(struct supervisor *s, const char *by, const struct work_client *client);
 void work_add(struct work *w, struct process *p, enum work_kind kind);
+/* `with`: the configuration that the new run has, NULL for what the app has; the caller's until the work is
+ * done. `force`: see supervisor_reload. */
+void work_add_reload(struct work *w, struct process *p, const struct app_spec *with, bool force);
 size_t work_size(const struct work *w);
 
 /* Begins with those added since the last time that need not wait; only where no number is given to work_go.

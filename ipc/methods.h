@@ -31,6 +31,7 @@ enum method_id {
     M_PROCESS_START,
     M_PROCESS_STOP,
     M_PROCESS_RESTART,
+    M_PROCESS_RELOAD,
     M_PROCESS_DELETE,
     M_LIST,
     M_DESCRIBE,

@@ -7,6 +7,7 @@
 
 #include "common/clock.h"
 #include "common/plog.h"
+#include "keeper/answer.h"
 #include "keeper/engine.h"
 #include "keeper/files.h"
 #include "keeper/kept.h"
@@ -91,6 +92,7 @@ static void on_ack(struct keeper *k, struct record *r)
     record_drop(r, KW_FD_PIDFD);
     record_drop(r, KW_FD_STDIN);
     record_drop(r, KW_FD_IPC);
+    record_drop(r, KW_FD_STATE);
     remove_if_done(k, r);
 }
 
@@ -129,7 +131,7 @@ static void on_adopt(struct keeper *k, struct kw_msg *m)
         r->pid = m->pid;
         r->start_ticks = m->start_ticks;
         r->start_us = m->start_us;
-        r->flags = KW_FOREIGN | KW_EXEC_KNOWN | (m->flags & KW_HAS_EXITED);
+        r->flags = KW_FOREIGN | KW_EXEC_KNOWN | (m->flags & (KW_HAS_EXITED | KW_TOLD));
         r->step = m->step;
         r->error = m->error;
         r->wait_status = m->wait_status;
@@ -174,6 +176,9 @@ static void on_record_message(struct keeper *k, struct kw_msg *m)
     case KW_NOTE:
         set_note(r, m);
         break;
+    case KW_ANSWER:
+        answer_worker(k, r, m);
+        break;
     }
 }
 
@@ -194,6 +199,7 @@ static void on_message(struct keeper *k, struct kw_msg *m)
     case KW_HOLD:
     case KW_DROP:
     case KW_NOTE:
+    case KW_ANSWER:
         on_record_message(k, m);
         break;
     case KW_SNAPSHOT:

@@ -35,15 +35,16 @@ static const char *needs_of(const struct option_row *o)
     return "";
 }
 
-/* Keys of a group follow it, as `group.key`; they act when the group does. */
+/* Keys of a group follow it, as `group.key`, those of entries as `list[].key`; they act when the group does.
+ */
 static void append_rows(struct buf *out, const struct option_row *rows, size_t n,
                         const struct option_row *outer)
 {
     for (size_t i = 0; i < n; i++) {
+        const char *dot = !outer ? "" : outer->type == OPT_LIST ? "[]." : ".";
         char expected[EXPECTED_MAX];
 
-        buf_printf(out, "| `%s%s%s`", outer ? outer->name : "",
-                   outer ? (outer->type == OPT_LIST ? "[]." : ".") : "", rows[i].name);
+        buf_printf(out, "| `%s%s%s`", outer ? outer->name : "", dot, rows[i].name);
         for (const char *const *alias = rows[i].aliases; *alias; alias++)
             buf_printf(out, "%s`%s`", alias == rows[i].aliases ? " (" : ", ", *alias);
         buf_puts(out, rows[i].aliases[0] ? ") | " : " | ");

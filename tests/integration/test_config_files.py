@@ -46,11 +46,12 @@ class Ecosystem(ConfigTest):
             shutil.copy(os.path.join(CONFIGS, "good", name), self.home.work)
         self.home.file("server.js", SAYS_ITS_ENVIRONMENT, 0o644)
         result = self.home.ok("start", file, *flags, env={"NODE_ENV": "shell"})
-        for key in ("exec_mode", "watch", "max_memory_restart"):
+        for key in ("watch", "max_memory_restart"):
             self.assertRegex(result.err, r"(?m)^\[pm\] warning: %s:.*%s.* has no effect yet" % (re.escape(file), key))
-        self.assertEqual(len(result.err.strip().splitlines()), 3 + result.err.count("started the daemon"), result.err)
+        self.assertEqual(len(result.err.strip().splitlines()), 2 + result.err.count("started the daemon"), result.err)
         processes = self.home.procs("web")
-        self.assertEqual([p["pm_id"] for p in processes], list(range(len(os.sched_getaffinity(0)))))
+        self.assertEqual([p["pm_id"] for p in processes], list(range(processes[0]["pm2_env"]["instances"])))
+        self.assertEqual({p["pm2_env"]["exec_mode"] for p in processes}, {"cluster_mode"})
         for p in processes:
             environ = proc_environ(p["pid"])
             self.assertIn(("NODE_ENV=" + node_env).encode(), environ)

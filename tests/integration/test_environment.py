@@ -217,12 +217,13 @@ class Instances(PmTest):
         self.assertIn("nothing to do", self.home.fails(1, "scale", "a", "2").err)
         self.assertIn("lowest ids go", self.home.ok("scale", "--help").out)
 
-    def test_another_number_in_the_file_adds_and_removes_nothing(self):
+    def test_another_number_in_the_file_adds_and_removes(self):
         self.home.start_apps([self.app("a", instances=2)])
-        for n in (3, 1):
+        for n, ids in ((3, [0, 1, 2]), (2, [1, 2]), (4, [1, 2, 3, 4]), (1, [4])):
             self.home.start_apps([self.app("a", instances=n)])
-            self.assertEqual([p["pm_id"] for p in self.home.procs("a")], [0, 1])
-            wait_until(lambda: all(p["pm2_env"]["status"] == "online" for p in self.home.procs("a")), what="both online")
+            self.assertEqual([p["pm_id"] for p in self.home.procs("a")], ids)
+            self.assertEqual({p["pm2_env"]["instances"] for p in self.home.procs("a")}, {n})
+            wait_until(lambda: all(p["pm2_env"]["status"] == "online" for p in self.home.procs("a")), what="all online")
 
 
 if __name__ == "__main__":

@@ -162,6 +162,7 @@ class ProcessMethods(harness.PmTest):
         self.refused(-32010, "cannot be scaled to 0", "scale", name="a", by=-9)
         self.refused(-32011, "no app \"nope\"", "scale", name="nope", to=2)
         self.refused(-32602, "either", "scale", name="a")
+        self.refused(-32602, "either", "scale", name="a", to=2, cpus=True)
         self.call("process.delete", selectors=["all"])
 
     # ---- flush

@@ -50,8 +50,11 @@ struct world {
     uint64_t runs;
     char log[16384];
     int spawn_rc;
-    bool left_nothing; /* what the first look at an ended run knows */
-    unsigned jitter;   /* what random() gives; below the limit */
+    bool left_nothing;                 /* what the first look at an ended run knows */
+    uint64_t listening[64], alike[64]; /* by run: sys.listens, sys.listens_as */
+    bool drains;                       /* sys.drain knows a word */
+    unsigned shadows, replaced;
+    unsigned jitter; /* what random() gives; below the limit */
     unsigned changes, deleted, ended;
     uint64_t ended_run;
     struct app *app;
@@ -188,6 +191,62 @@ static inline void world_deleted(void *ctx, struct process *p)
         w->p = NULL;
 }
 
+static inline bool world_listens(void *ctx, struct process *p)
+{
+    return ((struct world *)ctx)->listening[p->run % 64];
+}
+
+static inline bool world_listens_as(void *ctx, struct process *p, struct process *old)
+{
+    assert_int_equal(p->id, old->id);
+    assert_int_equal(p->role, ROLE_CANDIDATE);
+    return ((struct world *)ctx)->alike[p->run % 64];
+}
+
+static inline bool world_drain(void *ctx, struct process *p)
+{
+    struct world *w = ctx;
+
+    if (w->drains)
+        world_log(w, "drain(%llu) ", (unsigned long long)p->run);
+    return w->drains;
+}
+
+static inline void world_shadow_made(void *ctx, struct process *p)
+{
+    assert_int_not_equal(p->role, ROLE_SLOT);
+    ((struct world *)ctx)->shadows++;
+}
+
+static inline void world_shadow_gone(void *ctx, struct process *p)
+{
+    assert_int_not_equal(p->role, ROLE_SLOT);
+    ((struct world *)ctx)->shadows--;
+}
+
+static inline void world_replaced(void *ctx, struct process *p, struct process *old)
+{
+    struct world *w = ctx;
+
+    assert_int_equal(p->role, ROLE_SLOT);
+    assert_int_equal(old->role, ROLE_DRAINING);
+    assert_ptr_equal(supervisor_by_id(w->s, p->id), p);
+    if (w->p == old)
+        w->p = p;
+    w->replaced++;
+    world_log(w, "replaced(%llu) ", (unsigned long long)p->run);
+}
+
+static inline void world_set_spec(void *ctx, struct app *app, struct app_spec *take)
+{
+    struct world *w = ctx;
+
+    app_spec_free(app->spec);
+    app->spec = take;
+    if (app == w->app)
+        w->spec = take;
+}
+
 static inline struct app_spec *world_spec(const char *name)
 {
     struct app_spec *spec = calloc(1, sizeof(*spec));
@@ -225,6 +284,13 @@ static inline struct world *world_new(void)
         .run_ended = world_ended,
         .changed = world_changed,
         .deleted = world_deleted,
+        .listens = world_listens,
+        .listens_as = world_listens_as,
+        .drain = world_drain,
+        .shadow_made = world_shadow_made,
+        .shadow_gone = world_shadow_gone,
+        .replaced = world_replaced,
+        .set_spec = world_set_spec,
     };
 
     w->now = 5000;
@@ -347,6 +413,23 @@ static inline void world_delete(struct world *w)
     supervisor_delete(w->s, w->p, "pm delete", world_done, w);
 }
 
+/* The candidate of w->p, or what is still draining; NULL. */
+static inline struct process *world_shadow(struct world *w, enum process_role role)
+{
+    struct process *p;
+
+    TAILQ_FOREACH (p, supervisor_shadows(w->s), entry)
+        if (p->role == role)
+            return p;
+    return NULL;
+}
+
+static inline void world_reload(struct world *w)
+{
+    w->asked++;
+    supervisor_reload(w->s, w->p, NULL, false, "pm reload", world_done, w);
+}
+
 /* The one answer since the last call; NULL error: ok. */
 static inline void world_answer(struct world *w, const char *error)
 {
@@ -404,8 +487,21 @@ static inline void world_close(struct world *w)
         world_exit(w, run, 0);
         world_swept(w, run, 0);
     }
+    list = supervisor_shadows(w->s);
+    for (p = TAILQ_FIRST(list); p; p = next) {
+        uint64_t run = p->run;
+
+        next = TAILQ_NEXT(p, entry);
+        if (!p->pid)
+            world_child(w, p);
+        world_exit(w, run, 0);
+        world_swept(w, run, 0);
+    }
     for (uint64_t run = 1; run <= w->runs; run++)
         world_swept(w, run, 0);
+    assert_true(TAILQ_EMPTY(supervisor_shadows(w->s)));
+    assert_int_equal(w->shadows, 0);
+    list = supervisor_processes(w->s);
     assert_true(TAILQ_EMPTY(list));
     assert_int_equal(w->n_timers, 0);
     assert_int_equal(w->s->by_id.used, 0);

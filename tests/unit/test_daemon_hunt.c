@@ -80,7 +80,7 @@ static pid_t app(const char *tag, unsigned long long run, const char *pm_id)
 static void known(uint32_t proc, uint64_t run)
 {
     hunt.known = xrealloc(hunt.known, (hunt.n_known + 1) * sizeof(*hunt.known));
-    hunt.known[hunt.n_known++] = (struct hunt_known){proc, run};
+    hunt.known[hunt.n_known++] = (struct hunt_known){proc, run, false};
 }
 
 static bool is_dead(pid_t pid)
@@ -128,6 +128,23 @@ static void test_by_process(void **state)
             assert_int_equal(hunt.found[i].run, 101);
         }
     }
+}
+
+/* Of a process whose earlier runs are not known either. */
+static void test_only_the_last_run(void **state)
+{
+    pid_t is, earlier, later;
+
+    (void)state;
+    known(3, 50);
+    hunt.known[0].only = true;
+    is = app(TAG, 50, "3");
+    earlier = app(TAG, 49, "3");
+    later = app(TAG, 51, "3");
+    tree_hunt_kill(&hunt);
+    assert_false(is_dead(is));
+    assert_true(is_dead(earlier));
+    assert_true(is_dead(later));
 }
 
 /* What they have started goes too, also without the variable. */
@@ -230,6 +247,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_by_process, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_only_the_last_run, setup, teardown),
         cmocka_unit_test_setup_teardown(test_descendants, setup, teardown),
         cmocka_unit_test_setup_teardown(test_before_their_exec, setup, teardown),
         cmocka_unit_test_setup_teardown(test_names, setup, teardown),

@@ -54,6 +54,26 @@ static void sim_terminate(void *ctx, struct process *p)
     runs[p->run].doomed = rnd(3) != 0;
 }
 
+static bool sim_drain(void *ctx, struct process *p)
+{
+    (void)ctx;
+    assert_true(p->pid && !p->exited);
+    return rnd(2);
+}
+
+static bool sim_listens(void *ctx, struct process *p)
+{
+    (void)ctx;
+    return p->run % 3 == 0;
+}
+
+static bool sim_listens_as(void *ctx, struct process *p, struct process *old)
+{
+    (void)ctx;
+    assert_true(p->role == ROLE_CANDIDATE && old->role == ROLE_SLOT && p->id == old->id);
+    return p->run % 3 == 0 && rnd(2);
+}
+
 static void kill_tree(uint64_t run)
 {
     if (runs[run].child == ALIVE && rnd(8))
@@ -120,7 +140,7 @@ static void sim_done(void *arg, const struct waiter_result *r)
 static void command(struct world *w, struct process *p)
 {
     commands++;
-    switch (rnd(12)) {
+    switch (rnd(16)) {
     case 0:
     case 1:
     case 2:
@@ -134,6 +154,15 @@ static void command(struct world *w, struct process *p)
         break;
     case 7:
         supervisor_delete(w->s, p, "delete", sim_done, w);
+        break;
+    case 8:
+        supervisor_retire(w->s, p, "scale", sim_done, w);
+        break;
+    case 9:
+    case 10:
+    case 11:
+    case 12:
+        supervisor_reload(w->s, p, rnd(3) ? NULL : world_spec("random"), rnd(3) == 0, "reload", sim_done, w);
         break;
     default:
         supervisor_restart(w->s, p, "restart", sim_done, w);
@@ -169,6 +198,10 @@ static void news(struct world *w, struct process *p, bool obey)
     }
     if (rnd(6) == 0)
         supervisor_on_ready(w->s, run);
+    if (rnd(6) == 0)
+        supervisor_on_listening(w->s, run);
+    if (rnd(6) == 0)
+        supervisor_on_drained(w->s, run);
     if (r->child == ALIVE && (r->doomed || rnd(10) == 0 || obey))
         r->child = DEAD;
     if (r->child == DEAD) {
@@ -204,11 +237,24 @@ static void check(struct world *w)
             assert_true(p->run && runs[p->run].child != GONE);
             assert_ptr_equal(supervisor_by_run(w->s, p->run), p);
         }
-        assert_true(p->state != LC_WAITING || world_has_timer(w, p, SYS_TIMER_STATE));
+        assert_int_equal(p->role, ROLE_SLOT);
+        assert_true(p->state != LC_WAITING || world_has_timer(w, p, SYS_TIMER_STATE) ||
+                    proc_of(p)->candidate);
         assert_true(!p->delete_when_down || p->desired == DESIRED_DOWN);
         assert_true(proc_of(p)->up == UP_PENDING);
     }
-    assert_true(w->s->by_leftover.used <= PROCESSES * LEFTOVERS_MAX);
+    TAILQ_FOREACH (p, supervisor_shadows(w->s), entry) {
+        struct proc *slot = sup_slot_of(proc_of(p));
+
+        assert_non_null(slot);
+        assert_true(p->role == ROLE_CANDIDATE || p->role == ROLE_DRAINING);
+        assert_true(p->role != ROLE_DRAINING || p->state == LC_STOPPING || p->state == LC_STOPPED);
+        assert_true(p->state != LC_LAUNCHING || slot->candidate == proc_of(p));
+        assert_true(TAILQ_EMPTY(&p->waiters));
+        if (p->run)
+            assert_ptr_equal(supervisor_by_run(w->s, p->run), p);
+    }
+    assert_true(w->s->by_leftover.used <= 4 * PROCESSES * LEFTOVERS_MAX);
 }
 
 static void set_up(struct world *w)
@@ -222,6 +268,9 @@ static void set_up(struct world *w)
     sys->sweep = sim_sweep;
     sys->left_nothing = sim_left_nothing;
     sys->run_ended = sim_ended;
+    sys->drain = sim_drain;
+    sys->listens = sim_listens;
+    sys->listens_as = sim_listens_as;
     memset(runs, 0, sizeof(runs));
     n_asks = 0;
     commands = answers = 0;
@@ -236,6 +285,9 @@ static struct process *pick(struct world *w, unsigned *count)
         if (rnd(++n) == 0)
             chosen = p;
     *count = n;
+    TAILQ_FOREACH (p, supervisor_shadows(w->s), entry) /* for news: commands go to slots */
+        if (rnd(++n) == 0)
+            chosen = p;
     return chosen;
 }
 
@@ -270,7 +322,7 @@ static void run_world(uint32_t first_seed)
         }
         switch (rnd(8)) {
         case 0:
-            command(w, p);
+            command(w, supervisor_by_id(w->s, p->id));
             break;
         case 1:
         case 2:
@@ -303,11 +355,19 @@ static void run_world(uint32_t first_seed)
                 break;
             }
         }
+        for (p = TAILQ_FIRST(supervisor_shadows(w->s)); p; p = next) {
+            next = TAILQ_NEXT(p, entry);
+            if (p->run && runs[p->run].child != GONE) {
+                news(w, p, true);
+                break;
+            }
+        }
         for (unsigned k = n_asks; k > 0; k--)
             answer_one(w);
         world_advance(w, 20);
     }
     assert_true(TAILQ_EMPTY(supervisor_processes(w->s)));
+    assert_true(TAILQ_EMPTY(supervisor_shadows(w->s)));
     assert_int_equal(commands, answers);
     w->p = NULL;
     world_close(w);

@@ -373,8 +373,10 @@ static void test_note_round_trip(void **state)
     assert_int_equal(process_note_app(note, len), 77);
     note[len] = 1;
     assert_int_equal(process_note_read(&back, note, len + 1), 0); /* of a newer build */
-    assert_int_equal(process_note_read(&back, note, len - 1), -EBADMSG);
-    assert_int_equal(process_note_app(note, len - 1), 0);
+    assert_int_equal(process_note_read(&back, note, len - 1), 0); /* of a build that had no reload */
+    assert_int_equal(process_note_role(note, len - 1), ROLE_SLOT);
+    assert_int_equal(process_note_read(&back, note, 59), -EBADMSG);
+    assert_int_equal(process_note_app(note, 59), 0);
     note[0] = 99;
     assert_int_equal(process_note_read(&back, note, len), -EBADMSG);
     assert_int_equal(process_note_read(&back, note, 0), -EBADMSG);

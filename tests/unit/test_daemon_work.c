@@ -338,6 +338,140 @@ static void test_nothing_to_do(void **state)
     world_close(j.w);
 }
 
+/* The candidate of a process becomes fit, and the one before ends. */
+static void reloaded(struct job *j, unsigned i, uint64_t old)
+{
+    struct process *p;
+
+    TAILQ_FOREACH (p, supervisor_shadows(j->w->s), entry)
+        if (p->id == i && p->role == ROLE_CANDIDATE)
+            break;
+    assert_non_null(p);
+    world_up(j->w, p);
+    world_advance(j->w, 1000);
+    assert_int_equal(supervisor_by_id(j->w->s, i)->run, p->run);
+    end(j, old);
+}
+
+static void test_reload_two_at_a_time(void **state)
+{
+    struct job j;
+
+    (void)state;
+    job_init(&j, 4);
+    go(&j, 4, WORK_RELOAD, 0);
+    expect(&j, "spawn(5) spawn(6)", "");
+    reloaded(&j, 0, 1);
+    expect(&j, "replaced(5) terminate(1) ended(1,reloaded) look(1) spawn(7)", "0 ");
+    reloaded(&j, 1, 2);
+    reloaded(&j, 2, 3);
+    reloaded(&j, 3, 4);
+    assert_string_equal(j.order, "0 1 2 3 ");
+    assert_int_equal(j.done, 1);
+    world_close(j.w);
+}
+
+static void test_reload_never_takes_all_of_an_app(void **state)
+{
+    struct job j;
+
+    (void)state;
+    job_init(&j, 3);
+    go(&j, 3, WORK_RELOAD, 100);
+    expect(&j, "spawn(4) spawn(5)", "");
+    reloaded(&j, 1, 2);
+    reloaded(&j, 0, 1);
+    reloaded(&j, 2, 3);
+    assert_string_equal(j.order, "1 0 2 ");
+    world_close(j.w);
+}
+
+static void test_reload_of_one_that_is_alone(void **state)
+{
+    struct job j;
+
+    (void)state;
+    job_init(&j, 1);
+    go(&j, 1, WORK_RELOAD, 0);
+    reloaded(&j, 0, 1);
+    assert_string_equal(j.order, "0 ");
+    world_close(j.w);
+}
+
+static void test_reload_stops_at_a_failure(void **state)
+{
+    struct job j;
+
+    (void)state;
+    job_init(&j, 4);
+    j.w->left_nothing = true;
+    go(&j, 4, WORK_RELOAD, 1);
+    world_child(j.w, world_shadow(j.w, ROLE_CANDIDATE));
+    world_exit(j.w, 5, 1);
+    expect(&j, "spawn(5) ended(5,exit)", "0! 1! 2! 3! ");
+    assert_string_equal(j.error, "left as it is: the reload of id 0 failed");
+    assert_int_equal(j.done, 1);
+    for (unsigned i = 0; i < 4; i++)
+        assert_int_equal(j.p[i]->run, i + 1);
+    world_close(j.w);
+}
+
+/* Another app's processes go on. */
+static void test_a_failure_is_the_app_s_own(void **state)
+{
+    struct job j;
+    struct app *other;
+
+    (void)state;
+    job_init(&j, 2);
+    other = supervisor_add_app(j.w->s, 78, world_spec("other"));
+    j.p[2] = supervisor_add_process(j.w->s, other, 0, -1);
+    supervisor_start(j.w->s, j.p[2], "pm", NULL, NULL);
+    bring_up(&j, 2);
+    j.w->left_nothing = true;
+    go(&j, 3, WORK_RELOAD, 1);
+    world_child(j.w, world_shadow(j.w, ROLE_CANDIDATE));
+    world_exit(j.w, 4, 1);
+    assert_string_equal(j.order, "0! 1! ");
+    reloaded(&j, 2, 3);
+    assert_string_equal(j.order, "0! 1! 2 ");
+    world_close(j.w);
+}
+
+static void test_reload_of_what_is_down(void **state)
+{
+    struct job j;
+
+    (void)state;
+    job_init(&j, 2);
+    supervisor_stop(j.w->s, j.p[0], LC_R_STOPPED, "pm", NULL, NULL);
+    end(&j, 1);
+    j.w->log[0] = '\0';
+    go(&j, 2, WORK_RELOAD, 0);
+    expect(&j, "spawn(3)", "");
+    bring_up(&j, 0);
+    expect(&j, "spawn(4)", "0 ");
+    reloaded(&j, 1, 2);
+    assert_string_equal(j.order, "0 1 ");
+    world_close(j.w);
+}
+
+static void test_retire(void **state)
+{
+    struct job j;
+
+    (void)state;
+    job_init(&j, 2);
+    j.w->drains = true;
+    go(&j, 2, WORK_RETIRE, 0);
+    expect(&j, "drain(1)", "");
+    end(&j, 1);
+    expect(&j, "ended(1,deleted) sweep(1) drain(2)", "0 ");
+    end(&j, 2);
+    assert_int_equal(j.done, 1);
+    world_close(j.w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -355,6 +489,13 @@ int main(void)
         cmocka_unit_test(test_deleted_twice),
         cmocka_unit_test(test_nothing_begins_in_a_shutdown),
         cmocka_unit_test(test_nothing_to_do),
+        cmocka_unit_test(test_reload_two_at_a_time),
+        cmocka_unit_test(test_reload_never_takes_all_of_an_app),
+        cmocka_unit_test(test_reload_of_one_that_is_alone),
+        cmocka_unit_test(test_reload_stops_at_a_failure),
+        cmocka_unit_test(test_a_failure_is_the_app_s_own),
+        cmocka_unit_test(test_reload_of_what_is_down),
+        cmocka_unit_test(test_retire),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
