@@ -196,42 +196,53 @@ static void hold(struct rr *rr, struct rr_conn *conn)
     TAILQ_INSERT_TAIL(&rr->in_hand, conn, entry);
 }
 
-/* Of two connections in one turn the second waits for its own event: others have work too. */
-static void on_connection(uv_poll_t *poll, int status, int events)
+static bool may_accept(struct rr *rr)
 {
-    struct rr *rr = poll->data;
-    struct rr_conn *conn;
-    int fd;
+    return !rr->pausing && !rr->set->quiet && TAILQ_EMPTY(&rr->in_hand) && free_seat(rr);
+}
 
-    (void)events;
-    if (status < 0 || !free_seat(rr)) {
-        kick(rr);
-        return;
-    }
-    conn = xcalloc(1, sizeof(*conn));
-    conn->rr = rr;
+/* Passes one on from the kernel's queue. False: there is none, or it cannot be had. */
+static bool accept_one(struct rr *rr)
+{
+    struct rr_conn *conn;
     /* From here to the sendmsg in pass() a killed engine takes the connection along: nothing is between. */
-    fd = accept4(rr->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    int fd = accept4(rr->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
     if (fd < 0) {
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
             log_error("cannot accept a connection: %s", strerror(errno));
             pause_for(rr, NO_FILES_MS);
         }
-        free(conn);
-        kick(rr);
-        return;
+        return false;
     }
+    conn = xcalloc(1, sizeof(*conn));
+    conn->rr = rr;
     conn->fd = fd;
     if (!offer(rr, conn))
         hold(rr, conn);
+    return true;
+}
+
+/* The socket is watched for longer than somebody is free: to stop and start for each connection would cost
+ * four system calls. Under load it is found unwatched, and kick() fetches the next one without an event. */
+static void on_connection(uv_poll_t *poll, int status, int events)
+{
+    struct rr *rr = poll->data;
+
+    (void)events;
+    if (status < 0 || !may_accept(rr)) {
+        rr->polling = false;
+        uv_poll_stop(poll);
+    } else {
+        accept_one(rr);
+    }
     kick(rr);
 }
 
-/* Passes what is in hand, and listens if somebody is free. */
+/* Passes what is in hand, then what waits in the kernel, and listens if somebody is still free. */
 static void kick(struct rr *rr)
 {
     struct rr_conn *conn;
-    bool want;
 
     if (rr->closing)
         return;
@@ -246,14 +257,12 @@ static void kick(struct rr *rr)
     }
     if (!rr->n_seats && !rr->pausing)
         pause_for(rr, PAUSE_LAST_MS); /* until a worker comes, or the socket goes */
-    want = !rr->pausing && !rr->set->quiet && TAILQ_EMPTY(&rr->in_hand) && free_seat(rr);
-    if (want == rr->polling)
-        return;
-    rr->polling = want;
-    if (want)
+    while (!rr->polling && may_accept(rr) && accept_one(rr))
+        ;
+    if (!rr->polling && may_accept(rr)) {
+        rr->polling = true;
         uv_poll_start(&rr->poll, UV_READABLE, on_connection);
-    else
-        uv_poll_stop(&rr->poll);
+    }
 }
 
 void rr_join(struct worker *w, struct state_entry *e)
