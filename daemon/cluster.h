@@ -78,5 +78,6 @@ void cluster_slot_rests(struct cluster *c, uint64_t app, uint32_t instance);
 
 /* Accepts nothing any more; true when no connection is in the engine's hands. */
 bool cluster_quiet(struct cluster *c);
+void cluster_go_on(struct cluster *c); /* accepts again */
 
 #endif

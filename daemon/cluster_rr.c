@@ -429,6 +429,17 @@ bool cluster_quiet(struct cluster *c)
     return none;
 }
 
+void cluster_go_on(struct cluster *c)
+{
+    struct rr *rr, *next;
+
+    c->quiet = false;
+    for (rr = TAILQ_FIRST(&c->rrs); rr; rr = next) {
+        next = TAILQ_NEXT(rr, entry);
+        kick(rr);
+    }
+}
+
 void rr_free_all(struct cluster *c)
 {
     while (!TAILQ_EMPTY(&c->rrs))

@@ -243,6 +243,11 @@ static void quiet_look(uv_timer_t *timer)
     uv_close((uv_handle_t *)timer, quiet_closed);
 }
 
+void engine_cluster_go_on(struct engine *e)
+{
+    cluster_go_on(e->cluster);
+}
+
 void engine_cluster_quiet(struct engine *e, void (*done)(void *arg), void *arg)
 {
     struct quiet *q = xcalloc(1, sizeof(*q));

@@ -21,5 +21,6 @@ void engine_cluster_keeper_changed(struct engine *e);
 
 /* Takes no more connections, and calls `done` when none is in this engine's hands, or after a while. */
 void engine_cluster_quiet(struct engine *e, void (*done)(void *arg), void *arg);
+void engine_cluster_go_on(struct engine *e); /* it does not end after all */
 
 #endif

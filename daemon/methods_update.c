@@ -11,6 +11,7 @@
 
 #include "common/mem.h"
 #include "common/plog.h"
+#include "daemon/engine_cluster.h"
 #include "daemon/methods.h"
 #include "daemon/sockets.h"
 
@@ -58,11 +59,20 @@ static void on_answered(void *arg)
     _exit(0);
 }
 
-static void end_engine(struct update *u)
+/* No connection is between accept and a worker's answer any more. */
+static void end_engine(void *arg)
 {
+    struct update *u = arg;
     struct engine *e = u->engine;
     struct server *server = e->server;
 
+    if (u->aborted || !server) {
+        if (!u->aborted)
+            fail(u, RPC_SHUTTING_DOWN, "the daemon is shutting down");
+        engine_cluster_go_on(e);
+        free(u);
+        return;
+    }
     log_info("ending, so that a new engine starts");
     rpc_reply(u->request, json_pack("{s:i,s:b}", "pid", (int)getpid(), "keeper", u->keeper));
     e->update = NULL;
@@ -97,7 +107,7 @@ static void on_committed(void *arg, int rc, const char *msg)
     } else if (u->stage == STORING && e->keeper_version >= KEEPER_UPGRADES) {
         ask_keeper(u);
     } else {
-        end_engine(u);
+        engine_cluster_quiet(e, end_engine, u);
     }
 }
 

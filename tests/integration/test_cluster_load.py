@@ -13,7 +13,8 @@ from load_client import Load, both
 
 APPS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "apps")
 RELOADS = scaled(20, 3)
-RATE = 150 if SLOW == 1 else 40  # requests a second of each client: the programs that are started need the processors too
+# Requests a second of each client: the programs that are started need the processors too. 0 = as fast as they can.
+RATE = float(os.environ.get("PM_TEST_RATE", "150" if SLOW == 1 else "40"))
 
 
 class LoadTest(PmTest):

@@ -6,8 +6,9 @@ import signal
 import socket
 import sys
 import threading
+import urllib.request
 
-from harness import PmTest, main, wait_until
+from harness import SLOW, PmTest, main, wait_until
 
 SERVER = r'''
 import os, select, signal, socket, sys, time
@@ -368,6 +369,42 @@ class Failure(ReloadCase):
         self.assertIn("the old one has ended meanwhile as well", self.home.finish(p).err)
         wait_until(lambda: self.home.status("api") == "online", what="it is up again")
         ask(self.port)
+
+
+NODE = """
+const fs = require("fs"), http = require("http"), path = require("path");
+const mode = fs.readFileSync(path.join(__dirname, "mode"), "utf8").trim();
+if (mode === "throw") throw new Error("cannot find the new library");
+const port = mode === "elsewhere" ? 0 : Number(process.env.APP_PORT);
+if (mode === "silent") setInterval(() => {}, 1000);
+else http.createServer((req, res) => res.end(process.pid + " " + mode + " -")).listen(port, "127.0.0.1");
+"""
+
+
+class NodeCluster(ReloadCase):
+    def setUp(self):
+        super().setUp()
+        self.script = self.home.file("srv.js", NODE)
+
+    def ask(self):
+        with urllib.request.urlopen("http://127.0.0.1:%d/" % self.port, timeout=30) as r:
+            return int(r.read().split()[0])
+
+    def test_new_versions_good_and_bad(self):
+        path = self.home.config([{"name": "api", "script": self.script, "instances": 2, "exec_mode": "cluster",
+                                  "listen_timeout": int(3000 * SLOW), "env": {"APP_PORT": str(self.port)}}])
+        self.home.ok("start", path)
+        wait_until(lambda: self.ask() in self.pids(), what="it serves")
+        before = self.pids()
+        self.home.ok("reload", "api")
+        self.assertFalse(set(before) & set(self.pids()))
+        for mode, words in (("throw", "cannot find the new library"), ("silent", "was not listening within"),
+                            ("elsewhere", "did not listen where the old one does within")):
+            self.mode(mode)
+            before = self.pids()
+            self.assertIn(words, self.home.fails(1, "reload", "api").err, mode)
+            self.assertEqual(self.pids(), before, mode)
+            self.assertIn(self.ask(), before)
 
 
 class OthersRestart(ReloadCase):

@@ -1,353 +1,179 @@
-"""Programs as their users have them, not written for pm: they run unchanged, alone and as cluster workers."""
+"""Programs as users have them, unmodified, in fork and in cluster mode: they serve, are reloaded, and end when told to."""
 
-import http.client
+import concurrent.futures
 import json
 import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import unittest
+import urllib.error
+import urllib.request
 
-from harness import PmTest, alive, free_port, main, read_file, wait_until
+from harness import PmTest, SLOW, alive, free_port, main, proc_stat, wait_until
 
-NODE = shutil.which("node")
-# Where Debian's node-express and its like are; Node of another origin does not look there by itself.
-LIBRARIES = "/usr/share/nodejs:/usr/lib/nodejs"
-
-HTTP = """
-const http = require('http');
-http.createServer((req, res) => {
-  res.setHeader('Content-Type', 'application/json');
-  res.end(JSON.stringify({ pid: process.pid, url: req.url }));
-}).listen(process.env.PORT || 3000);
-"""
-
-EXPRESS = """
-const express = require('express');
-const app = express();
-const port = PORT_HERE;
-app.use(express.json());
-app.get('/', (req, res) => res.send(`hello from ${process.pid}`));
-app.get('/users/:id', (req, res) => res.json({ id: req.params.id, pid: process.pid }));
-app.post('/sum', (req, res) => res.json({ sum: req.body.numbers.reduce((a, b) => a + b, 0) }));
-app.get('/broken', () => { throw new Error('on purpose'); });
-app.listen(port, () => console.log(`Example app listening on port ${port}`));
-"""
-
-# The same routes where Express is not installed: Debian's package brings some 240 others, too many for a test's sake.
-PLAIN = """
-const http = require('http');
-const port = PORT_HERE;
-http.createServer((req, res) => {
-  const user = /^\\/users\\/(\\w+)$/.exec(req.url);
-  const send = (code, value) => { res.statusCode = code; res.end(typeof value === 'string' ? value : JSON.stringify(value)); };
-  if (req.url === '/') send(200, `hello from ${process.pid}`);
-  else if (user) send(200, { id: user[1], pid: process.pid });
-  else if (req.url === '/broken') { console.error(new Error('on purpose')); send(500, 'broken'); }
-  else if (req.url === '/sum') {
-    let body = '';
-    req.on('data', data => body += data).on('end', () => send(200, { sum: JSON.parse(body).numbers.reduce((a, b) => a + b, 0) }));
-  } else send(404, 'nowhere');
-}).listen(port, () => console.log(`Example app listening on port ${port}`));
-"""
-
-# The parent answers over HTTP with what its child has computed; each request goes to the child and back.
-FORK_PARENT = """
-const { fork } = require('child_process');
-const http = require('http');
-const path = require('path');
-const child = fork(path.join(__dirname, 'compute.js'), ['--factor', '3']);
-const waiting = new Map();
-let next = 0;
-child.on('message', ({ id, ...answer }) => { waiting.get(id)(answer); waiting.delete(id); });
-child.on('exit', (code, signal) => { console.error('child ended', code, signal); process.exit(1); });
-http.createServer((req, res) => {
-  const id = next++;
-  waiting.set(id, answer => res.end(JSON.stringify({ pid: process.pid, child: child.pid, ...answer })));
-  child.send({ id, number: Number(req.url.slice(1)) });
-}).listen(process.env.PORT, () => { if (process.send) process.send('ready'); });
-"""
-
-FORK_CHILD = """
-const cluster = require('cluster');
-const factor = Number(process.argv[process.argv.indexOf('--factor') + 1]);
-process.on('message', ({ id, number }) => process.send({ id, result: number * factor, isWorker: cluster.isWorker, pid_seen: process.pid,
-  unique: process.env.NODE_UNIQUE_ID === undefined }));
-"""
-
-WORKER_POOL = """
-const { Worker, isMainThread, parentPort, threadId } = require('worker_threads');
-const http = require('http');
-if (isMainThread) {
-  const pool = Array.from({ length: 3 }, () => new Worker(__filename));
-  const waiting = new Map();
-  let next = 0;
-  for (const worker of pool) worker.on('message', ({ id, ...answer }) => { waiting.get(id)(answer); waiting.delete(id); });
-  http.createServer((req, res) => {
-    const id = next++;
-    waiting.set(id, answer => res.end(JSON.stringify({ pid: process.pid, ...answer })));
-    pool[id % pool.length].postMessage({ id, n: Number(req.url.slice(1)) });
-  }).listen(process.env.PORT, () => { if (process.send) process.send('ready'); });
-} else {
-  const fib = n => n < 2 ? n : fib(n - 1) + fib(n - 2);
-  parentPort.on('message', ({ id, n }) => parentPort.postMessage({ id, fib: fib(n), thread: threadId }));
-}
-"""
-
-# Knows how late its event loop is, as apps do that shed load.
-LOOP_DELAY = """
-const { monitorEventLoopDelay, performance } = require('perf_hooks');
-const http = require('http');
-const delay = monitorEventLoopDelay({ resolution: 10 });
-delay.enable();
-http.createServer((req, res) => {
-  if (req.url === '/block') { const end = performance.now() + 300; while (performance.now() < end); }
-  res.end(JSON.stringify({ pid: process.pid, count: delay.count ?? null, mean: delay.mean / 1e6, max: delay.max / 1e6, p99: delay.percentile(99) / 1e6,
-    idle: performance.eventLoopUtilization().idle, utilization: performance.eventLoopUtilization().utilization }));
-}).listen(process.env.PORT, () => { if (process.send) process.send('ready'); });
-"""
+APPS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "apps", "users")
+DEBIAN_NODE = "/usr/share/nodejs"  # where Debian's packages of Node modules are
 
 
-def request(port, path="/", method="GET", body=None):
-    """(status, text) of one request on a connection of its own."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-    try:
-        connection.request(method, path, body=None if body is None else json.dumps(body),
-                           headers={"Content-Type": "application/json", "Connection": "close"})
-        answer = connection.getresponse()
-        return answer.status, answer.read().decode()
-    finally:
-        connection.close()
-
-
-def get(port, path="/"):
-    return json.loads(request(port, path)[1])
-
-
-def has_express():
-    return NODE and subprocess.run([NODE, "-e", "require.resolve('express')"], env={**os.environ, "NODE_PATH": LIBRARIES},
-                                   capture_output=True).returncode == 0
-
-
-def cpu_ns(pid):
-    """CPU time of the main thread."""
-    return int(read_file("/proc/%d/schedstat" % pid).split()[0])
-
-
-@unittest.skipUnless(NODE, "no node")
 class UserPrograms(PmTest):
-    limit = 120
+    limit = 90
 
-    def start_app(self, source, instances=1, mode="cluster", wait_ready=True, env=None, **keys):
-        """Starts it under the name "app" on a port of its own, and returns the port once it answers."""
-        port = free_port()
-        script = self.home.file("app.js", source.replace("PORT_HERE", str(port)), 0o644)
-        app = {"name": "app", "script": script, "instances": instances, "env": {"PORT": str(port), **(env or {})}, **keys}
-        if mode:
-            app["exec_mode"] = mode
-        if wait_ready:
-            app["wait_ready"] = True
-        self.home.start_apps([app])
-        wait_until(lambda: self.answers(port), 20, lambda: "it answers\n" + self.said("err")[-1500:])
-        return port
+    def setUp(self):
+        super().setUp()
+        shutil.copytree(APPS, self.home.work, dirs_exist_ok=True)
+        self.port = free_port()
+        self.home.env["PORT"] = str(self.port)
 
-    @staticmethod
-    def answers(port):
+    def get(self, path="/", port=None, data=None):
+        request = urllib.request.Request("http://127.0.0.1:%d%s" % (port or self.port, path), data=data,
+                                         headers={"Content-Type": "application/json"} if data else {})
+        with urllib.request.urlopen(request, timeout=30 * SLOW) as answer:
+            return answer.read().decode().strip()
+
+    def answers(self):
         try:
-            return request(port, "/1")[0]
+            self.get()
+            return True
+        except urllib.error.HTTPError:
+            return True
         except OSError:
-            return None
+            return False
 
-    def said(self, stream):
-        """All that its processes have written so far."""
-        return "".join(self.home.text_of(line).decode(errors="replace") + "\n" for line in self.home.history("app") if line["stream"] == stream)
-
-    def wait_said(self, text, stream="out"):
-        wait_until(lambda: text in self.said(stream), what=lambda: "%r in %r" % (text, self.said(stream)[-1500:]))
+    def start(self, script, *flags):
+        self.home.ok("start", script, "--name", "app", *flags)
+        wait_until(self.answers, 30, "the app answers")
 
     def pids(self):
-        return sorted(p["pid"] for p in self.home.procs("app"))
+        return {p["pid"] for p in self.home.procs("app")}
 
-    def all_workers_answer(self, port, path="/1"):
-        """Which processes answer: all of them, sooner or later."""
-        seen = {}
-        def look():
-            answer = get(port, path)
-            seen[answer["pid"]] = answer
-            return sorted(seen) == self.pids()
-        wait_until(look, 30, lambda: "all of %s answer, so far %s" % (self.pids(), sorted(seen)))
-        return seen
+    def modes(self):
+        return {p["pm2_env"]["exec_mode"] for p in self.home.procs("app")}
 
-    def assertCalm(self):
-        """Nothing has been restarted, and nothing was written to stderr."""
-        for p in self.home.procs("app"):
-            self.assertEqual((p["pm2_env"]["status"], p["pm2_env"]["restart_time"]), ("online", 0))
-        self.assertEqual(self.said("err"), "")
+    def who(self, path="/", count=40):
+        """The answers to many requests at once, so that every worker gets some."""
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            return list(pool.map(lambda _: self.get(path), range(count)))
 
-
-class Http(UserPrograms):
-    def test_two_instances_share_the_port(self):
-        """Several instances of a Node script are a cluster, without a word more in the config."""
-        for schedule in ({}, {"cluster_schedule": "round_robin"}, {"cluster_schedule": "slots"}):
-            with self.subTest(**schedule):
-                port = self.start_app(HTTP, 2, mode=None, wait_ready=False, **schedule)
-                self.assertEqual({p["pm2_env"]["exec_mode"] for p in self.home.procs("app")}, {"cluster_mode"})
-                self.assertEqual(len(self.all_workers_answer(port)), 2)
-                self.assertCalm()
-                self.home.ok("delete", "app")
-
-    def test_by_the_command_line(self):
-        port = free_port()
-        script = self.home.file("server.js", HTTP, 0o644)
-        self.home.ok("start", script, "--name", "app", "-i", "2", env={"PORT": str(port)})
-        wait_until(lambda: self.answers(port), what="it answers")
-        self.assertEqual(len(self.all_workers_answer(port)), 2)
-        self.home.ok("scale", "app", "3")
-        self.assertEqual(len(self.all_workers_answer(port)), 3)
-        self.assertCalm()
-
-    def test_one_worker_dies(self):
-        port = self.start_app(HTTP, 2, wait_ready=False)
-        victim = self.pids()[0]
-        os.kill(victim, 9)
-        for _ in range(20):
-            self.assertEqual(request(port)[0], 200)
-        wait_until(lambda: len(self.pids()) == 2 and victim not in self.pids() and 0 not in self.pids(), what="it is back")
-        self.all_workers_answer(port)
-
-    def test_a_port_that_is_taken(self):
-        """The app gets Node's own error, as if it had bound by itself."""
-        with socket.socket() as taken:
-            taken.bind(("0.0.0.0", 0))
-            taken.listen()
-            script = self.home.file("app.js", HTTP, 0o644)
-            self.home.start_apps([{"name": "app", "script": script, "instances": 2, "max_restarts": 1, "env": {"PORT": str(taken.getsockname()[1])}}], expect=None)
-            self.wait_said("EADDRINUSE", "err")
-
-
-class Express(UserPrograms):
-    @classmethod
-    def setUpClass(cls):
-        cls.source = EXPRESS if has_express() else PLAIN
-        if cls.source == PLAIN:
-            sys.stderr.write("Express (apt-get install node-express) is not installed: its routes are served by plain http\n")
-
-    def check(self, port):
-        self.assertRegex(request(port)[1], r"^hello from \d+$")
-        self.assertEqual(get(port, "/users/7")["id"], "7")
-        self.assertEqual(json.loads(request(port, "/sum", "POST", {"numbers": [1, 2, 39]})[1]), {"sum": 42})
-        self.assertEqual(request(port, "/nowhere")[0], 404)
-        self.wait_said("Example app listening on port %d" % port)
-
-    def start_express(self, instances, mode):
-        return self.start_app(self.source, instances, mode, wait_ready=False, env={"NODE_PATH": LIBRARIES})
-
-    def test_alone(self):
-        port = self.start_express(1, "fork")
-        self.check(port)
-        self.assertCalm()
-
-    def test_as_a_cluster(self):
-        port = self.start_express(2, "cluster")
-        self.check(port)
-        self.all_workers_answer(port, "/users/1")
-        self.assertCalm()
-        self.assertEqual(request(port, "/broken")[0], 500)
-        self.wait_said("Error: on purpose", "err")
-        self.home.ok("reload", "app")
-        self.check(port)
-
-
-class Fork(UserPrograms):
-    def run_it(self, instances, mode):
-        self.home.file("compute.js", FORK_CHILD, 0o644)
-        port = self.start_app(FORK_PARENT, instances, mode)
-        parents = self.all_workers_answer(port, "/14")
-        for parent, answer in parents.items():
-            self.assertEqual(answer["result"], 42)
-            self.assertEqual(answer["pid_seen"], answer["child"])
-            self.assertNotEqual(answer["child"], parent)
-            # The child's channel is its parent's: it is no worker, whatever its parent is.
-            self.assertFalse(answer["isWorker"])
-            self.assertTrue(answer["unique"])
-        self.assertCalm()
-        return port, parents
-
-    def test_alone(self):
-        _, parents = self.run_it(1, "fork")
-        self.stop(parents)
-
-    def test_as_cluster_workers(self):
-        _, parents = self.run_it(2, "cluster")
-        self.assertEqual(len(parents), 2)
-        self.stop(parents)
-
-    def stop(self, parents):
-        """The children end with their parents."""
-        children = [answer["child"] for answer in parents.values()]
-        self.assertPidsAlive(children)
+    def end(self):
+        """They end by themselves on the signal: nothing of them is left, and nobody had to be killed."""
+        pids = self.home.app_pids()
         self.home.ok("stop", "app")
-        wait_until(lambda: not any(alive(p) for p in children), what="the children have ended")
+        self.assertFalse([p for p in pids if alive(p)])
+        for process in self.home.procs("app"):
+            run = self.home.why(str(process["pm_id"]))["runs"][0]
+            self.assertNotIn("SIGKILL", json.dumps(run))
+        self.home.ok("delete", "app")
 
-    def test_the_engine_dies_meanwhile(self):
-        port, parents = self.run_it(2, "cluster")
-        self.home.replace_engine()
-        self.assertEqual(sorted(self.all_workers_answer(port, "/5")), sorted(parents))
-        self.assertEqual(get(port, "/5")["result"], 15)
+    def in_both_modes(self, script, check):
+        """`check(pids)` under fork mode and in a cluster of two; then a reload of the cluster, and again."""
+        for mode in ([], ["-i", "2"]):
+            with self.subTest(script + " " + " ".join(mode)):
+                self.start(script, *mode)
+                self.assertEqual(self.modes(), {"cluster_mode" if mode else "fork_mode"})
+                check(self.pids())
+                old = self.pids()
+                self.home.ok("reload", "app")
+                wait_until(self.answers, 30, "the app answers")
+                self.assertFalse(old & self.pids())
+                check(self.pids())
+                self.assertEqual({p["pm2_env"]["status"] for p in self.home.procs("app")}, {"online"})
+                self.end()
 
+    # ---- the programs
 
-class WorkerThreads(UserPrograms):
-    def run_it(self, instances, mode):
-        port = self.start_app(WORKER_POOL, instances, mode)
-        threads = {}
-        def look():
-            answer = get(port, "/15")
-            self.assertEqual(answer["fib"], 610)
-            threads.setdefault(answer["pid"], set()).add(answer["thread"])
-            return sorted(threads) == self.pids() and all(len(t) == 3 for t in threads.values())
-        wait_until(look, 30, lambda: "all three threads of each answer: %s" % threads)
-        self.assertCalm()
+    def test_http_server(self):
+        def check(pids):
+            wait_until(lambda: {int(a) for a in self.who()} == pids, what="every process answers, and nobody else")
+        self.in_both_modes("http_server.js", check)
+
+    def test_requests_under_way_are_answered(self):
+        """A reload while each worker is busy with answers that take a while."""
+        self.start("http_server.js", "-i", "2")
+        old = self.pids()
+        with concurrent.futures.ThreadPoolExecutor(12) as pool:
+            slow = [pool.submit(self.get, "/slow") for _ in range(12)]
+            self.home.ok("reload", "app")
+            self.assertEqual(len([s.result() for s in slow]), 12)
+        self.assertFalse({int(a) for a in self.who()} & old)
+        self.end()
+
+    def test_instances_in_a_config(self):
+        self.home.start_apps([{"name": "app", "script": "http_server.js", "instances": 2, "env": {"PORT": str(self.port)}}])
+        self.assertEqual(self.modes(), {"cluster_mode"})
+        wait_until(lambda: {int(a) for a in self.who()} == self.pids(), what="both answer")
+        self.end()
+
+    def test_esm(self):
+        def check(pids):
+            cluster = str(len(pids) == 2).lower()
+            wait_until(lambda: {a for a in self.who()} == {"%d %s" % (p, cluster) for p in pids}, what="every process answers")
+        self.in_both_modes("esm_server.mjs", check)
+
+    def test_express(self):
+        if os.path.isdir(DEBIAN_NODE + "/express"):
+            self.home.env["NODE_PATH"] = DEBIAN_NODE
+        else:
+            shutil.copytree(os.path.join(APPS, "express_like"), os.path.join(self.home.work, "node_modules", "express"))
+
+        def check(pids):
+            wait_until(lambda: {int(a) for a in self.who()} == pids, what="every process answers")
+            self.assertEqual(json.loads(self.get("/users/7?x=1")), {"id": "7", "query": {"x": "1"}})
+            self.assertEqual(json.loads(self.get("/users", data=b'{"name": "Ada"}')), {"created": "Ada"})
+            with self.assertRaises(urllib.error.HTTPError) as missing:
+                self.get("/nothing")
+            self.assertEqual(missing.exception.code, 404)
+            missing.exception.close()
+        self.in_both_modes("express_app.js", check)
+
+    def test_parent_with_child(self):
+        """The child of a cluster worker is a child like any: its channel is its parent's, not the daemon's."""
+        def check(pids):
+            seen = [json.loads(a) for a in self.who("/100")]
+            self.assertEqual({a["sum"] for a in seen}, {5050})
+            self.assertLessEqual({a["parent"] for a in seen}, pids)
+            for a in seen:
+                self.assertEqual(int(proc_stat(a["pid"])[1]), a["parent"])
+                self.assertNotIn("channel", a, "the child knows of a channel")
+                self.assertEqual(a["args"], 0, "the child has flags that its parent was not given")
+        self.in_both_modes("parent.js", check)
+
+    def test_thread_pool(self):
+        def check(pids):
+            seen = [json.loads(a) for a in self.who("/100000")]
+            self.assertEqual({a["sum"] for a in seen}, {5000050000})
+            self.assertLessEqual({a["pid"] for a in seen}, pids)
+            self.assertGreater(len({a["threadId"] for a in seen}), 1)
+        self.in_both_modes("thread_pool.js", check)
+
+    def test_event_loop_delay(self):
+        """What it measures is its own: at rest next to nothing, and what it blocks itself."""
+        def check(pids):
+            seen = [json.loads(a) for a in self.who()]
+            self.assertLessEqual({a["pid"] for a in seen}, pids)
+            self.assertTrue(wait_until(lambda: json.loads(self.get())["p50"] > 0))
+            self.get("/block")
+            wait_until(lambda: max(json.loads(a)["max"] for a in self.who()) >= 150, what="the delay is measured")
+            self.assertLess(min(json.loads(a)["p50"] for a in self.who()), 150)
+        self.in_both_modes("loop_delay.js", check)
+
+    def test_app_with_its_own_cluster(self):
+        """In fork mode it is the primary of its own workers, which pm stops with it."""
+        self.start("own_cluster.js")
+        pid = self.home.pid("app")
+        wait_until(lambda: len({a.split()[0] for a in self.who()}) == 2, what="both of its workers answer")
+        self.assertEqual({int(a.split()[1]) for a in self.who()}, {pid})
         self.home.ok("restart", "app")
-        wait_until(lambda: self.answers(port), what="it answers again")
+        wait_until(self.answers, 30, "the app answers")
+        wait_until(lambda: {int(a.split()[1]) for a in self.who()} == {self.home.pid("app")}, what="its new workers answer")
+        self.end()
 
-    def test_alone(self):
-        self.run_it(1, "fork")
-
-    def test_as_cluster_workers(self):
-        self.run_it(2, "cluster")
-
-
-class LoopDelay(UserPrograms):
-    def run_it(self, instances, mode):
-        port = self.start_app(LOOP_DELAY, instances, mode)
-        # It measures: what blocks the loop is seen, by the process that was blocked alone.
-        pid = get(port, "/block")["pid"]
-        def seen():
-            answer = get(port)
-            return answer if answer["pid"] == pid and answer["max"] >= 250 else None
-        answer = wait_until(seen, 30, "the delay is measured")
-        self.assertLess(answer["mean"], answer["max"])
-        self.assertGreater(answer["idle"], 0)
-        # Nothing that pm does keeps the loop busy: an app at rest sleeps.
-        for p in self.pids():
-            self.assertQuiet(p)
-        self.assertCalm()
-
-    def assertQuiet(self, pid):
-        """The least CPU of a few short spans: the 100 wake-ups a second of its own measurement, and little more."""
-        def share():
-            begin, before = time.monotonic(), cpu_ns(pid)
-            time.sleep(0.5)
-            return (cpu_ns(pid) - before) / 1e9 / (time.monotonic() - begin)
-        self.assertLess(min(share() for _ in range(4)), 0.3, "share of a core")
-
-    def test_alone(self):
-        self.run_it(1, "fork")
-
-    def test_as_cluster_workers(self):
-        self.run_it(2, "cluster")
+    def test_default_port(self):
+        """Without PORT: the port of the tutorials, where nobody has it."""
+        del self.home.env["PORT"]
+        self.port = 3000
+        if self.answers():
+            self.skipTest("port 3000 is in use")
+        self.start("http_server.js", "-i", "2")
+        wait_until(lambda: {int(a) for a in self.who()} == self.pids(), what="both answer")
+        self.end()
 
 
 if __name__ == "__main__":
