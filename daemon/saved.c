@@ -86,6 +86,8 @@ static int read_app(const json_t *j, struct saved_app *a, struct err *err)
         a->processes[a->n++] =
             (struct saved_process){(uint32_t)instance, json_is_true(json_object_get(p, "up"))};
     }
+    if (a->spec->instances < 1) /* a client's list: how many there are is told by the processes */
+        a->spec->instances = a->n ? (int64_t)a->n : 1;
     return 0;
 }
 

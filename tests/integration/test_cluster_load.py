@@ -116,6 +116,55 @@ class Reloads(LoadTest):
         self.reload_under_load(self.gunicorn_app(4))
 
 
+class Changes(LoadTest):
+    """Other ways to come to new processes, which must not be noticed either."""
+
+    def end_well(self, loads):
+        for load in loads:
+            load.wait_more()
+        for load in loads:
+            load.none_failed()
+
+    def test_scale(self):
+        self.up(self.node_app(1))
+        loads = self.loads()
+        for n in ("4", "-2", "+1", "1", "3", "1"):
+            self.home.ok("scale", "web", n)
+        self.assertEqual(len(self.home.app_pids()), 1)
+        self.end_well(loads)
+
+    def test_changed_config(self):
+        """startOrReload with another environment and another number of instances."""
+        app = self.node_app(2)
+        self.up(app)
+        loads = self.loads()
+        for n in (3, 1, 2):
+            self.write("v%d" % n)
+            self.home.ok("startOrReload", self.home.config([dict(app, instances=n, env=dict(app["env"], NUMBER=str(n)))]))
+            self.assertEqual(len(self.pids()), n)
+            self.assertEqual({p["pm2_env"]["env"]["NUMBER"] for p in self.home.procs("web")}, {str(n)})
+            self.assertTrue(self.get().endswith(" v%d" % n))
+        self.end_well(loads)
+
+    def test_unix_socket(self):
+        path = os.path.join(self.home.work, "web.sock")
+        self.home.start_apps([self.node_app(2, env={"SOCKET": path})])
+        loads = both(self, "unix:" + path, rate=RATE)
+        for _ in range(5):
+            self.home.ok("reload", "web")
+        self.end_well(loads)
+
+    def test_several_at_once(self):
+        """Reloads at the same time: some are refused, one at least is done, and none does harm."""
+        self.up(self.node_app(2))
+        loads = self.loads()
+        for _ in range(4):
+            commands = [self.home.popen("reload", "web", "--force") for _ in range(3)]
+            results = [self.home.finish(c) for c in commands]
+            self.assertIn(0, [r.code for r in results], results)
+        self.end_well(loads)
+
+
 class BadVersions(LoadTest):
     """The old workers serve on, the command exits with 1 and says why."""
 
@@ -189,6 +238,24 @@ class Survival(LoadTest):
             self.home.replace_engine()
             self.home.finish(command)
             wait_until(lambda: self.all_online() and len(self.home.app_pids()) == 2, 30, "two workers are online")
+        for load in loads:
+            load.wait_more().none_failed()
+
+    def test_keeper_dies(self):
+        """The engine has the sockets too, and gives them to the next keeper."""
+        self.home.engine_may_die = True
+        self.up(self.node_app(2))
+        old, loads = self.pids(), self.loads()
+        for _ in range(2):
+            keeper = self.home.keeper_pid()
+            os.kill(keeper, signal.SIGKILL)
+            wait_until(lambda: self.home.keeper_pid() not in (None, keeper) and self.home.one_daemon(), 30, "a new keeper")
+            for load in loads:
+                load.wait_more()
+        self.home.client_when_ready().close()
+        self.assertEqual(self.pids(), old)
+        self.home.ok("reload", "web")
+        self.assertFalse(set(old) & set(self.pids()))
         for load in loads:
             load.wait_more().none_failed()
 

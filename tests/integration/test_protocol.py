@@ -103,7 +103,7 @@ class Requests(Protocol):
         good = {"name": "n", "script": child("silent")[0], "cwd": "/", "exec_interpreter": "none"}
         with self.home.client() as c:
             for change in ({"name": ""}, {"name": 5}, {"name": None}, {"script": None}, {"script": "relative"}, {"cwd": "relative"},
-                           {"instances": 0}, {"instances": -3}, {"instances": 10 ** 9}, {"kill_timeout": -1}, {"kill_timeout": "soon"},
+                           {"instances": -5000}, {"instances": 10 ** 9}, {"kill_timeout": -1}, {"kill_timeout": "soon"},
                            {"kill_timeout": 10 ** 30}, {"args": "text"}, {"args": [1]}, {"env": []}, {"env": {"A=B": "x"}},
                            {"env": {"A": 1}}, {"stop_signal": 0}, {"stop_signal": 999}, {"stop_exit_codes": ["x"]}, {"nonsense": 1},
                            {"max_restarts": -1}):

@@ -122,7 +122,7 @@ class Small(PmTest):
 
     def test_reload_says_what_it_does(self):
         before = self.home.pid("web-1")
-        self.assertIn("reloads by a restart", self.home.ok("reload", "web-1").err)
+        self.assertIn("cannot be reloaded without a gap", self.home.ok("reload", "web-1").err)
         self.assertNotEqual(self.home.pid("web-1"), before)
 
     def test_reset(self):
@@ -205,7 +205,7 @@ class Configs(PmTest):
         self.home.ok("startOrRestart", path)
         self.assertNotEqual(self.home.pid("a"), before)
         self.assertEqual(self.home.status("b"), "online")
-        self.assertIn("reloads by a restart", self.home.ok("startOrReload", path).err)
+        self.assertIn("cannot be reloaded without a gap", self.home.ok("startOrReload", path).err)
         self.home.ok("startOrGracefulReload", path)
 
     def test_restart_of_a_config_takes_what_it_says_now(self):

@@ -173,6 +173,25 @@ static void several_sockets_and_a_channel(void **state)
     assert_string_equal(env_get(launch.spec.envp, "NODE_CHANNEL_FD"), "6");
 }
 
+static void workers_of_a_cluster_have_a_number(void **state)
+{
+    (void)state;
+    set(&spec->interpreter, "node");
+    go();
+    assert_null(env_get(launch.spec.envp, "NODE_UNIQUE_ID"));
+    set(&spec->exec_mode, "cluster");
+    process.run = ((uint64_t)1 << 33) + 17;
+    go();
+    assert_string_equal(env_get(launch.spec.envp, "NODE_UNIQUE_ID"), "17");
+    assert_string_equal(env_get(launch.spec.envp, "NODE_CHANNEL_FD"), "3");
+    set(&spec->interpreter, "bun");
+    go();
+    assert_string_equal(env_get(launch.spec.envp, "NODE_CHANNEL_FD"), "3");
+    set(&spec->interpreter, "python3"); /* kept from before clusters were refused for it */
+    go();
+    assert_null(env_get(launch.spec.envp, "NODE_UNIQUE_ID"));
+}
+
 static void who_speaks_nodes_ipc(void **state)
 {
     static const struct {
@@ -225,6 +244,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_library_for_adopted_sockets, setup, teardown),
         cmocka_unit_test_setup_teardown(sockets_are_told, setup, teardown),
         cmocka_unit_test_setup_teardown(several_sockets_and_a_channel, setup, teardown),
+        cmocka_unit_test_setup_teardown(workers_of_a_cluster_have_a_number, setup, teardown),
         cmocka_unit_test_setup_teardown(who_speaks_nodes_ipc, setup, teardown),
         cmocka_unit_test_setup_teardown(another_user, setup, teardown),
     };
