@@ -240,7 +240,8 @@ static int engine_init(struct engine *e, const char *home, int keeper_fd, struct
         files.rlim_cur = files.rlim_max;
         setrlimit(RLIMIT_NOFILE, &files);
     }
-    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); /* its counters cost a lock at each allocation */
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);          /* its counters cost a lock at each allocation */
+    sqlite3_config(SQLITE_CONFIG_PAGECACHE, NULL, 0, 0); /* no 20 pages for each database in advance */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     rc = uv_loop_init(&e->loop);

@@ -172,7 +172,7 @@ static int bind_refused(struct sock_bind *b, int error)
 static int bind_path(struct sock_bind *b, int fd)
 {
     struct sockaddr_un a;
-    socklen_t len;
+    socklen_t len = 0;
     int rc = make_address(b, &a, &len);
 
     for (int tries = 0; rc == 0; tries++) {
