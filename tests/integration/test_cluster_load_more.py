@@ -56,6 +56,8 @@ class Update(Survivors):
         os.mkdir(self.home.bin_dir)
         for name in ("pm", "pmd"):
             shutil.copy(os.path.join(BIN, name), self.home.bin_dir)
+        # Without graceful_http.js, which is found beside the program, a reload closes connections of keep-alive clients.
+        shutil.copytree(os.path.join(os.path.dirname(BIN), "lib"), os.path.join(self.home.tmp, "lib"))
 
     def update(self):
         path, engine = os.path.join(self.home.bin_dir, "pmd"), self.home.engine_pid()
