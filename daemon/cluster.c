@@ -53,7 +53,7 @@ void worker_line(const struct worker *w, struct buf *out, const char *fields, ui
 }
 
 /* Not to be able to send is noted: then the rest is sent when there is room. */
-static int send_line(struct worker *w, const char *line, int fd)
+int worker_send_line(struct worker *w, const char *line, int fd)
 {
     int rc = w->ended ? -EPIPE : channel_send_fd(w->channel, line, fd);
 
@@ -70,7 +70,7 @@ int worker_send(struct worker *w, const char *fields, int fd, bool udp)
     int rc;
 
     worker_line(w, &line, fields, worker_next_seq(w), fd >= 0, udp);
-    rc = send_line(w, line.data, fd);
+    rc = worker_send_line(w, line.data, fd);
     buf_free(&line);
     return rc;
 }
@@ -83,7 +83,7 @@ bool worker_may_send_fd(const struct worker *w)
 /* --- what the keeper does --- */
 
 /* While the keeper takes bytes out of the channel nobody else does. */
-static void resume(struct worker *w)
+void worker_resume(struct worker *w)
 {
     if (w->asked != ASKED_ACK)
         channel_resume(w->channel);
@@ -111,19 +111,19 @@ static enum channel_verdict acknowledge(struct worker *w, size_t consume)
         return CHANNEL_WAIT;
     /* A keeper of before this version: as good as it can be without it. */
     snprintf(bare, sizeof(bare), "%.*s", (int)strlen(line) - 1, line);
-    return send_line(w, bare, -1) == -EAGAIN ? CHANNEL_WAIT : CHANNEL_DONE;
+    return worker_send_line(w, bare, -1) == -EAGAIN ? CHANNEL_WAIT : CHANNEL_DONE;
 }
 
 static void tell_directly(struct worker *w, const char *line)
 {
-    if (!w->blocked && send_line(w, line, -1) != -EAGAIN) {
+    if (!w->blocked && worker_send_line(w, line, -1) != -EAGAIN) {
         worker_state(w)->told = 1;
         w->told = true;
         w->want_told = false;
     }
 }
 
-static void ask_disconnect(struct worker *w)
+void worker_ask_disconnect(struct worker *w)
 {
     struct buf line = {0};
 
@@ -158,7 +158,7 @@ void cluster_answered(struct worker *w, bool once, int error)
         w->message_told = false;
     }
     channel_resume(w->channel);
-    ask_disconnect(w);
+    worker_ask_disconnect(w);
 }
 
 void cluster_keeper_changed(struct worker *w)
@@ -174,7 +174,7 @@ void cluster_keeper_changed(struct worker *w)
     }
     if (was == ASKED_ACK)
         channel_resume(w->channel); /* what is there now tells whether the line was consumed */
-    ask_disconnect(w);
+    worker_ask_disconnect(w);
 }
 
 /* --- what comes from it --- */
@@ -262,7 +262,7 @@ static enum channel_verdict on_socket_word(struct worker *w, const json_t *msg, 
         return CHANNEL_DONE;
     line = xasprintf("%s{\"cmd\":\"NODE_SOCKET_%s\",\"key\":%s%s}", is_bun(w) ? "\x02" : "",
                      closed ? "ALL_CLOSED" : "COUNT", key, closed ? "" : ",\"count\":0");
-    rc = send_line(w, line, -1);
+    rc = worker_send_line(w, line, -1);
     free(line);
     free(key);
     return rc == -EAGAIN ? CHANNEL_WAIT : CHANNEL_DONE;
@@ -427,9 +427,9 @@ static void on_writable(void *arg)
     struct worker *w = arg;
 
     w->blocked = false;
-    ask_disconnect(w);
+    worker_ask_disconnect(w);
     worker_pump(w);
-    resume(w);
+    worker_resume(w);
 }
 
 static void on_ended(void *arg)
@@ -548,79 +548,4 @@ void cluster_detach(struct worker *w)
 struct channel *cluster_channel(const struct worker *w)
 {
     return w ? w->channel : NULL;
-}
-
-/* --- what the life cycle asks --- */
-
-bool cluster_listens(const struct worker *w)
-{
-    if (!w || !w->is_worker || !w->state || w->ended)
-        return false;
-    STATE_FOREACH(e, w->state)
-    if (e->listening)
-        return true;
-    return false;
-}
-
-static bool has_name(const struct worker *w, const struct state_entry *wanted)
-{
-    STATE_FOREACH(e, w->state)
-    if (e->listening && e->token == wanted->token && (e->token || e->name == wanted->name))
-        return true;
-    return false;
-}
-
-bool cluster_listens_as(const struct worker *w, const struct worker *old)
-{
-    if (!old || !old->state)
-        return true;
-    if (!w || !w->state || w->ended)
-        return false;
-    STATE_FOREACH(e, old->state)
-    if (e->listening && !has_name(w, e))
-        return false;
-    return true;
-}
-
-void cluster_leave(struct worker *w)
-{
-    if (!w || !w->is_worker)
-        return;
-    w->left = true;
-    query_cancel(w);
-    rr_leave(w, 0);
-    resume(w); /* a request that waits gets no answer any more */
-}
-
-bool cluster_drain(struct worker *w)
-{
-    if (!w || !w->is_worker || w->ended)
-        return false;
-    cluster_leave(w);
-    if (!w->told) {
-        w->want_told = true;
-        ask_disconnect(w);
-    }
-    return true;
-}
-
-struct slot {
-    const char *prefix;
-};
-
-static void release_slot(void *arg, struct sock *s)
-{
-    const struct slot *slot = arg;
-
-    if (strncmp(sock_key(s), slot->prefix, strlen(slot->prefix)) == 0)
-        sock_release(s);
-}
-
-void cluster_slot_rests(struct cluster *c, uint64_t app, uint32_t instance)
-{
-    char prefix[40];
-    struct slot slot = {prefix};
-
-    snprintf(prefix, sizeof(prefix), "node-slot %u ", instance);
-    sockets_each(c->sockets, app, release_slot, &slot);
 }

@@ -6,6 +6,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -140,25 +142,39 @@ static struct seat *free_seat(struct rr *rr)
     return NULL;
 }
 
-/* 0, or -EAGAIN: this worker takes nothing now. */
-static int pass(struct rr *rr, struct seat *seat, struct rr_conn *conn)
+/* The line that goes with the next connection for this worker; its sequence number. */
+static uint32_t prepare(const struct rr *rr, struct worker *w, struct buf *line)
 {
-    struct worker *w = seat->worker;
-    struct buf fields = {0};
-    int rc;
+    uint32_t seq = worker_next_seq(w);
+    char fields[64];
 
-    conn->seq = w->state->next_seq; /* which worker_send takes */
-    buf_printf(&fields, "\"act\":\"newconn\",\"key\":\"%llu\"", (unsigned long long)rr->token);
-    rc = worker_send(w, fields.data, conn->fd, false);
-    buf_free(&fields);
-    if (rc < 0)
-        return -EAGAIN;
+    snprintf(fields, sizeof(fields), "\"act\":\"newconn\",\"key\":\"%llu\"", (unsigned long long)rr->token);
+    worker_line(w, line, fields, seq, true, false);
+    return seq;
+}
+
+/* It is on its way: this worker's turn comes after all others'. */
+static void passed(struct rr *rr, struct seat *seat, struct rr_conn *conn)
+{
     seat->busy = conn;
-    w->flight = FLIGHT_CONN;
-    w->flight_conn = conn;
+    seat->worker->flight = FLIGHT_CONN;
+    seat->worker->flight_conn = conn;
     TAILQ_REMOVE(&rr->seats, seat, entry);
     TAILQ_INSERT_TAIL(&rr->seats, seat, entry);
-    return 0;
+}
+
+/* 0, or negative errno: this worker takes nothing now. */
+static int pass(struct rr *rr, struct seat *seat, struct rr_conn *conn)
+{
+    struct buf line = {0};
+    int rc;
+
+    conn->seq = prepare(rr, seat->worker, &line);
+    rc = worker_send_line(seat->worker, line.data, conn->fd);
+    buf_free(&line);
+    if (rc == 0)
+        passed(rr, seat, conn);
+    return rc;
 }
 
 /* Offers it to the free workers. True: one has it. */
@@ -196,42 +212,67 @@ static void hold(struct rr *rr, struct rr_conn *conn)
     TAILQ_INSERT_TAIL(&rr->in_hand, conn, entry);
 }
 
-/* Of two connections in one turn the second waits for its own event: others have work too. */
+static void cannot_accept(struct rr *rr, int error)
+{
+    if (error != EMFILE && error != ENFILE && error != ENOBUFS && error != ENOMEM)
+        return; /* another was faster, or the client is gone already */
+    log_error("cannot accept a connection: %s", strerror(error));
+    pause_for(rr, NO_FILES_MS);
+}
+
+static bool may_accept(struct rr *rr)
+{
+    return !rr->pausing && !rr->set->quiet && TAILQ_EMPTY(&rr->in_hand) && free_seat(rr);
+}
+
+/* Passes one on from the kernel's queue, to the free worker that there is. False: none was to be had. */
+static bool accept_one(struct rr *rr)
+{
+    struct seat *seat = free_seat(rr);
+    struct rr_conn *conn = xcalloc(1, sizeof(*conn));
+    struct buf line = {0};
+    int rc = -EAGAIN;
+
+    conn->rr = rr;
+    conn->seq = prepare(rr, seat->worker, &line);
+    /* A connection that is accepted and not sent dies with this engine: nothing comes between the two. */
+    conn->fd = accept4(rr->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (conn->fd >= 0)
+        rc = worker_send_line(seat->worker, line.data, conn->fd);
+    else
+        cannot_accept(rr, errno);
+    buf_free(&line);
+    if (conn->fd < 0) {
+        free(conn);
+        return false;
+    }
+    if (rc == 0)
+        passed(rr, seat, conn);
+    else if (!offer(rr, conn))
+        hold(rr, conn);
+    return true;
+}
+
+/* The socket is watched for longer than somebody is free: to stop and start for each connection would cost
+ * four system calls. Under load it is found unwatched, and kick() fetches the next one without an event. */
 static void on_connection(uv_poll_t *poll, int status, int events)
 {
     struct rr *rr = poll->data;
-    struct rr_conn *conn;
-    int fd;
 
     (void)events;
-    if (status < 0 || !free_seat(rr)) {
-        kick(rr);
-        return;
+    if (status < 0 || !may_accept(rr)) {
+        rr->polling = false;
+        uv_poll_stop(poll);
+    } else {
+        accept_one(rr);
     }
-    conn = xcalloc(1, sizeof(*conn));
-    conn->rr = rr;
-    /* From here to the sendmsg in pass() a killed engine takes the connection along: nothing is between. */
-    fd = accept4(rr->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0) {
-        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            log_error("cannot accept a connection: %s", strerror(errno));
-            pause_for(rr, NO_FILES_MS);
-        }
-        free(conn);
-        kick(rr);
-        return;
-    }
-    conn->fd = fd;
-    if (!offer(rr, conn))
-        hold(rr, conn);
     kick(rr);
 }
 
-/* Passes what is in hand, and listens if somebody is free. */
+/* Passes what is in hand, then what waits in the kernel, and listens if somebody is still free. */
 static void kick(struct rr *rr)
 {
     struct rr_conn *conn;
-    bool want;
 
     if (rr->closing)
         return;
@@ -246,14 +287,12 @@ static void kick(struct rr *rr)
     }
     if (!rr->n_seats && !rr->pausing)
         pause_for(rr, PAUSE_LAST_MS); /* until a worker comes, or the socket goes */
-    want = !rr->pausing && !rr->set->quiet && TAILQ_EMPTY(&rr->in_hand) && free_seat(rr);
-    if (want == rr->polling)
-        return;
-    rr->polling = want;
-    if (want)
+    while (!rr->polling && may_accept(rr) && accept_one(rr))
+        ;
+    if (!rr->polling && may_accept(rr)) {
+        rr->polling = true;
         uv_poll_start(&rr->poll, UV_READABLE, on_connection);
-    else
-        uv_poll_stop(&rr->poll);
+    }
 }
 
 void rr_join(struct worker *w, struct state_entry *e)
@@ -360,12 +399,12 @@ void rr_answer(struct worker *w, uint32_t seq, bool accepted)
             w->flight_conn = NULL;
         }
         free_up(rr, seat);
-        if (accepted)
-            conn_free(conn);
-        else
+        if (!accepted)
             refused(rr, conn);
         worker_pump(w);
         kick(rr);
+        if (accepted)
+            conn_free(conn); /* last: the worker has the next one by now */
         return;
     }
 }
