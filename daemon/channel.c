@@ -147,6 +147,8 @@ static size_t handle_part(struct channel *c, const char *data, size_t len, enum 
     }
     if (c->skipping || c->rest_len + len > CHANNEL_LINE_MAX) {
         c->skipping = true;
+        free(c->rest);
+        c->rest = NULL;
         c->rest_len = 0;
         return len;
     }
@@ -277,8 +279,9 @@ static void on_event(uv_poll_t *poll, int status, int events)
 {
     struct channel *c = poll->data;
 
+    /* The peer closed with lines of ours unread: what waits for room is not to wait for ever. */
     if (status < 0)
-        events = UV_READABLE | UV_DISCONNECT;
+        events = UV_READABLE | UV_WRITABLE | UV_DISCONNECT;
     if (events & UV_WRITABLE && c->want_write) {
         c->want_write = false;
         watch(c);
@@ -292,6 +295,8 @@ static void on_event(uv_poll_t *poll, int status, int events)
     }
     if (events & (UV_READABLE | UV_DISCONNECT) && !c->waiting && !c->pausing && !c->ended)
         read_now(c, events & UV_DISCONNECT);
+    if (status < 0)
+        watch(c); /* libuv has stopped it */
 }
 
 static void on_resume(uv_timer_t *timer)
@@ -311,8 +316,9 @@ void channel_resume(struct channel *c)
 
 void channel_read_out(struct channel *c)
 {
-    if (c->closing || c->waiting || c->ended || c->busy)
+    if (c->closing || c->ended || c->busy)
         return;
+    c->waiting = false; /* of the line that waits it is asked once more */
     c->pausing = false;
     uv_timer_stop(&c->pause);
     for (int i = 0; i < READ_OUT_MAX && !c->closing && !c->waiting && !c->pausing && !c->ended; i++) {
@@ -393,9 +399,9 @@ int channel_send_fd(struct channel *c, const char *json, int fd)
     testkill_point();
     if (n >= 0)
         return n == (ssize_t)(iov[0].iov_len + 1) ? 0 : -EMSGSIZE;
-    /* Too many descriptors in flight, or no memory just now: both pass. */
-    return errno == EWOULDBLOCK || errno == ETOOMANYREFS || errno == ENOBUFS || errno == ENOMEM ? -EAGAIN
-                                                                                                : -errno;
+    if (errno == ETOOMANYREFS || errno == ENOMEM)
+        return -ENOBUFS;
+    return errno == EWOULDBLOCK ? -EAGAIN : -errno;
 }
 
 int channel_send(struct channel *c, const char *json)

@@ -45,6 +45,7 @@ struct rr {
     uv_timer_t pause;
     int handles;
     bool polling, pausing, closing;
+    bool trouble;           /* accept fails, and it was said */
     struct seat_list seats; /* whose turn is next is first */
     unsigned n_seats;
     struct conn_list in_hand;
@@ -151,6 +152,8 @@ static int pass(struct rr *rr, struct seat *seat, struct rr_conn *conn)
     buf_printf(&fields, "\"act\":\"newconn\",\"key\":\"%llu\"", (unsigned long long)rr->token);
     rc = worker_send(w, fields.data, conn->fd, false);
     buf_free(&fields);
+    if (rc < 0 && rc != -EAGAIN)
+        seat->left = true; /* its channel is closed, which is noticed in a moment */
     if (rc < 0)
         return -EAGAIN;
     seat->busy = conn;
@@ -170,7 +173,7 @@ static bool offer(struct rr *rr, struct rr_conn *conn)
         if (pass(rr, seat, conn) == 0)
             return true;
         /* Its socket is full, which worker_may_send_fd knows from now on; or it is gone. */
-        if (worker_may_send_fd(seat->worker))
+        if (worker_may_send_fd(seat->worker) && !seat->left)
             return false;
     }
     return false;
@@ -196,6 +199,18 @@ static void hold(struct rr *rr, struct rr_conn *conn)
     TAILQ_INSERT_TAIL(&rr->in_hand, conn, entry);
 }
 
+/* A connection that was given up meanwhile says nothing of the next one. Else (no descriptors left; a holder
+ * of the socket has shut it down) the event would come again at once, for ever. */
+static void accept_failed(struct rr *rr, int error)
+{
+    if (error == EAGAIN || error == EINTR || error == ECONNABORTED || error == EPERM)
+        return;
+    if (!rr->trouble)
+        log_error("cannot accept a connection: %s", strerror(error));
+    rr->trouble = true;
+    pause_for(rr, NO_FILES_MS);
+}
+
 /* Of two connections in one turn the second waits for its own event: others have work too. */
 static void on_connection(uv_poll_t *poll, int status, int events)
 {
@@ -204,6 +219,10 @@ static void on_connection(uv_poll_t *poll, int status, int events)
     int fd;
 
     (void)events;
+    if (status < 0) {
+        rr->polling = false; /* libuv has stopped it */
+        accept_failed(rr, -status);
+    }
     if (status < 0 || !free_seat(rr)) {
         kick(rr);
         return;
@@ -213,14 +232,12 @@ static void on_connection(uv_poll_t *poll, int status, int events)
     /* From here to the sendmsg in pass() a killed engine takes the connection along: nothing is between. */
     fd = accept4(rr->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0) {
-        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            log_error("cannot accept a connection: %s", strerror(errno));
-            pause_for(rr, NO_FILES_MS);
-        }
+        accept_failed(rr, errno);
         free(conn);
         kick(rr);
         return;
     }
+    rr->trouble = false;
     conn->fd = fd;
     if (!offer(rr, conn))
         hold(rr, conn);
@@ -256,14 +273,17 @@ static void kick(struct rr *rr)
         uv_poll_stop(&rr->poll);
 }
 
+bool rr_prepare(struct worker *w, struct sock *s)
+{
+    return rr_find(w->set, sock_token(s)) || rr_new(w->set, s);
+}
+
 void rr_join(struct worker *w, struct state_entry *e)
 {
     struct sock *s = sockets_by_token(w->set->sockets, e->token);
-    struct rr *rr = rr_find(w->set, e->token);
+    struct rr *rr = s && rr_prepare(w, s) ? rr_find(w->set, e->token) : NULL;
     struct seat *seat;
 
-    if (!rr && s)
-        rr = rr_new(w->set, s);
     if (!rr)
         return;
     if ((seat = seat_of(rr, w))) {
@@ -318,10 +338,10 @@ void rr_gone(struct worker *w)
         struct seat *seat = seat_of(rr, w);
 
         next = TAILQ_NEXT(rr, entry);
-        if (seat) {
+        if (seat)
             leave(rr, seat);
+        if (seat || !rr->n_seats) /* or it was to come here, and did not live to */
             kick(rr);
-        }
     }
 }
 

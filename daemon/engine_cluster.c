@@ -137,8 +137,8 @@ void engine_cluster_read_out(struct engine *e, uint64_t run)
 {
     struct process *p = supervisor_by_run(e->sup, run);
 
-    if (p && runtime_of(p)->channel)
-        channel_read_out(runtime_of(p)->channel);
+    if (p)
+        cluster_read_out(runtime_of(p)->worker);
 }
 
 void engine_cluster_answered(struct engine *e, const struct kw_msg *m)
