@@ -54,7 +54,7 @@ void worker_line(const struct worker *w, struct buf *out, const char *fields, ui
 }
 
 /* Not to be able to send is noted: then the rest is sent when there is room. */
-static int send_line(struct worker *w, const char *line, int fd)
+int worker_send_line(struct worker *w, const char *line, int fd)
 {
     int rc = w->ended ? -EPIPE : channel_send_fd(w->channel, line, fd);
 
@@ -76,7 +76,7 @@ int worker_send(struct worker *w, const char *fields, int fd, bool udp)
     int rc;
 
     worker_line(w, &line, fields, worker_next_seq(w), fd >= 0, udp);
-    rc = send_line(w, line.data, fd);
+    rc = worker_send_line(w, line.data, fd);
     buf_free(&line);
     return rc;
 }
@@ -117,12 +117,12 @@ static enum channel_verdict acknowledge(struct worker *w, size_t consume)
         return CHANNEL_WAIT;
     /* A keeper of before this version: as good as it can be without it. */
     snprintf(bare, sizeof(bare), "%.*s", (int)strlen(line) - 1, line);
-    return send_line(w, bare, -1) == -EAGAIN ? CHANNEL_WAIT : CHANNEL_DONE;
+    return worker_send_line(w, bare, -1) == -EAGAIN ? CHANNEL_WAIT : CHANNEL_DONE;
 }
 
 static void tell_directly(struct worker *w, const char *line)
 {
-    if (!w->blocked && send_line(w, line, -1) != -EAGAIN) {
+    if (!w->blocked && worker_send_line(w, line, -1) != -EAGAIN) {
         worker_state(w)->told = 1;
         w->told = true;
         w->want_told = false;
@@ -270,7 +270,7 @@ static enum channel_verdict on_socket_word(struct worker *w, const json_t *msg, 
         return CHANNEL_DONE;
     line = xasprintf("%s{\"cmd\":\"NODE_SOCKET_%s\",\"key\":%s%s}", is_bun(w) ? "\x02" : "",
                      closed ? "ALL_CLOSED" : "COUNT", key, closed ? "" : ",\"count\":0");
-    rc = send_line(w, line, -1);
+    rc = worker_send_line(w, line, -1);
     free(line);
     free(key);
     return rc == -EAGAIN ? CHANNEL_WAIT : CHANNEL_DONE;

@@ -6,6 +6,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -141,27 +143,41 @@ static struct seat *free_seat(struct rr *rr)
     return NULL;
 }
 
-/* 0, or -EAGAIN: this worker takes nothing now. */
-static int pass(struct rr *rr, struct seat *seat, struct rr_conn *conn)
+/* The line that goes with the next connection for this worker; its sequence number. */
+static uint32_t prepare(const struct rr *rr, struct worker *w, struct buf *line)
 {
-    struct worker *w = seat->worker;
-    struct buf fields = {0};
-    int rc;
+    uint32_t seq = worker_next_seq(w);
+    char fields[64];
 
-    conn->seq = w->state->next_seq; /* which worker_send takes */
-    buf_printf(&fields, "\"act\":\"newconn\",\"key\":\"%llu\"", (unsigned long long)rr->token);
-    rc = worker_send(w, fields.data, conn->fd, false);
-    buf_free(&fields);
-    if (rc < 0 && rc != -EAGAIN)
-        seat->left = true; /* its channel is closed, which is noticed in a moment */
-    if (rc < 0)
-        return -EAGAIN;
+    snprintf(fields, sizeof(fields), "\"act\":\"newconn\",\"key\":\"%llu\"", (unsigned long long)rr->token);
+    worker_line(w, line, fields, seq, true, false);
+    return seq;
+}
+
+/* It is on its way: this worker's turn comes after all others'. */
+static void passed(struct rr *rr, struct seat *seat, struct rr_conn *conn)
+{
     seat->busy = conn;
-    w->flight = FLIGHT_CONN;
-    w->flight_conn = conn;
+    seat->worker->flight = FLIGHT_CONN;
+    seat->worker->flight_conn = conn;
     TAILQ_REMOVE(&rr->seats, seat, entry);
     TAILQ_INSERT_TAIL(&rr->seats, seat, entry);
-    return 0;
+}
+
+/* 0, or negative errno: this worker takes nothing now. */
+static int pass(struct rr *rr, struct seat *seat, struct rr_conn *conn)
+{
+    struct buf line = {0};
+    int rc;
+
+    conn->seq = prepare(rr, seat->worker, &line);
+    rc = worker_send_line(seat->worker, line.data, conn->fd);
+    buf_free(&line);
+    if (rc == 0)
+        passed(rr, seat, conn);
+    else if (rc != -EAGAIN)
+        seat->left = true; /* its channel is closed, which is noticed in a moment */
+    return rc;
 }
 
 /* Offers it to the free workers. True: one has it. */
@@ -215,31 +231,36 @@ static void accept_failed(struct rr *rr, int error)
 static void on_connection(uv_poll_t *poll, int status, int events)
 {
     struct rr *rr = poll->data;
+    struct seat *seat = status < 0 ? NULL : free_seat(rr);
     struct rr_conn *conn;
-    int fd;
+    struct buf line = {0};
+    int rc = -EAGAIN;
 
     (void)events;
     if (status < 0) {
         rr->polling = false; /* libuv has stopped it */
         accept_failed(rr, -status);
     }
-    if (status < 0 || !free_seat(rr)) {
+    if (!seat) {
         kick(rr);
         return;
     }
     conn = xcalloc(1, sizeof(*conn));
     conn->rr = rr;
-    /* From here to the sendmsg in pass() a killed engine takes the connection along: nothing is between. */
-    fd = accept4(rr->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0) {
+    conn->seq = prepare(rr, seat->worker, &line);
+    /* A connection that is accepted and not sent dies with this engine: nothing comes between the two. */
+    conn->fd = accept4(rr->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (conn->fd >= 0)
+        rc = worker_send_line(seat->worker, line.data, conn->fd);
+    else
         accept_failed(rr, errno);
+    rr->trouble &= conn->fd < 0;
+    buf_free(&line);
+    if (rc == 0)
+        passed(rr, seat, conn);
+    else if (conn->fd < 0)
         free(conn);
-        kick(rr);
-        return;
-    }
-    rr->trouble = false;
-    conn->fd = fd;
-    if (!offer(rr, conn))
+    else if (!offer(rr, conn))
         hold(rr, conn);
     kick(rr);
 }

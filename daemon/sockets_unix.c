@@ -142,7 +142,7 @@ static int remove_stale(struct sock_bind *b, const struct sockaddr_un *a, sockle
 static int bind_path(struct sock_bind *b, int fd)
 {
     struct sockaddr_un a;
-    socklen_t len;
+    socklen_t len = 0;
     int rc = make_address(b, &a, &len);
 
     for (int tries = 0; rc == 0; tries++) {

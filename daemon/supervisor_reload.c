@@ -359,6 +359,7 @@ void sup_candidate_due(struct proc *pr)
         return;
     }
     say_late(pr);
+    pr->drain = listens(pr); /* it has had connections since it listens: nobody is to lose by the attempt */
     pr->p.reason = LC_R_RELOAD_FAILED;
     sup_candidate_detach(pr);
     sup_post(pr, LC_EV_READY_TIMEOUT);

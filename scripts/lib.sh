@@ -31,9 +31,14 @@ need_lib() {
     pkg-config --exists "$1" 2>/dev/null || missing+=("$2")
 }
 
-# Installs what is missing for the build, the examples and the tests. apt-get is called only when something is.
+# Installs what is missing for the build and the examples, and with the word `tests` what tests run as users' programs.
+# apt-get is called only when something is.
 install_missing() {
     missing=()
+    if [ "${1:-}" = tests ]; then
+        need gunicorn gunicorn
+        [ -e /usr/share/nodejs/express ] || missing+=(node-express)
+    fi
     need cc gcc
     need cmake cmake
     need ninja ninja-build

@@ -509,25 +509,28 @@ class KilledAnywhere(ClusterTest):
         self.home.client_when_ready().close()
         wait_until(lambda: len(self.home.app_pids()) == 1, 30, "the reload is over")
         self.assertLessEqual(self.home.procs("web")[0]["pm2_env"]["restart_time"], 1)
-        self.assertEqual(get(port), str(self.home.pid("web")))
+        # A connection that the engine has accepted for round robin and not passed on yet dies with it.
+        wait_until(lambda: answers(port) == str(self.home.pid("web")), 30, "the new process serves")
         self.home.pm("stop", "web")
         self.home.client_when_ready().close()
         wait_until(lambda: not self.home.app_pids(), 30, "it has stopped")
         for run in self.home.why("web")["runs"]:
-            self.assertIn((run["exit_code"], run["signal"]), ((0, None), (None, "SIGINT")), run)
+            self.assertEqual((run.get("exit_code", 0), run.get("signal", signal.SIGINT)), (0, signal.SIGINT), run)
         return "signal 9" in self.home.log() or self.home.engine_pid() != first
 
     def loop(self, schedule):
-        point = 0
+        point = int(os.environ.get("PM_TEST_POINT", "1"))
         while True:
-            point += 1
-            with self.subTest(point=point):
+            try:
                 if not self.run_at(point, schedule):
                     break
-                self.assertEqual(self.home.close(), [])
-                self.homes.remove(self.home)
-                self.home.remove()
-                self.home = self.new_home()
+            except Exception as e:
+                raise AssertionError("the engine was killed at point %d" % point) from e
+            self.assertEqual(self.home.close(), [])
+            self.homes.remove(self.home)
+            self.home.remove()
+            self.home = self.new_home()
+            point += 1
         self.assertGreater(point, 20)
 
     def test_shared(self):

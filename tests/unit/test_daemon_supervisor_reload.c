@@ -127,6 +127,25 @@ static void test_never_ready(void **state)
     world_close(w);
 }
 
+/* It listens, so it has connections: they are finished before it goes. */
+static void test_never_ready_but_listens(void **state)
+{
+    struct world *w = begun_with_ready();
+
+    (void)state;
+    w->drains = true;
+    w->listening[1] = w->listening[2] = w->alike[2] = true;
+    supervisor_on_listening(w->s, 2);
+    world_advance(w, 3000);
+    world_expect(w, "drain(2)");
+    supervisor_on_drained(w->s, 2);
+    world_expect(w, "terminate(2)");
+    gone(w, 2);
+    world_answer(w, "the new process was not ready within 3 s; the old one goes on");
+    world_state(w, LC_ONLINE);
+    world_close(w);
+}
+
 static void test_listens(void **state)
 {
     struct world *w = begun_listening();
@@ -937,6 +956,7 @@ int main(void)
         cmocka_unit_test(test_lives_for_min_uptime),
         cmocka_unit_test(test_first_ready),
         cmocka_unit_test(test_never_ready),
+        cmocka_unit_test(test_never_ready_but_listens),
         cmocka_unit_test(test_listens),
         cmocka_unit_test(test_ready_and_listening),
         cmocka_unit_test(test_never_listens),
