@@ -236,7 +236,8 @@ static void quiet_look(uv_timer_t *timer)
     struct quiet *q = timer->data;
 
     q->waited_ms += QUIET_STEP_MS;
-    if (!cluster_quiet(q->engine->cluster) && q->waited_ms < QUIET_MAX_MS)
+    /* Without a cluster the whole daemon has been ended meanwhile. */
+    if (q->engine->cluster && !cluster_quiet(q->engine->cluster) && q->waited_ms < QUIET_MAX_MS)
         return;
     uv_timer_stop(timer);
     q->done(q->arg);
@@ -245,7 +246,8 @@ static void quiet_look(uv_timer_t *timer)
 
 void engine_cluster_go_on(struct engine *e)
 {
-    cluster_go_on(e->cluster);
+    if (e->cluster)
+        cluster_go_on(e->cluster);
 }
 
 void engine_cluster_quiet(struct engine *e, void (*done)(void *arg), void *arg)

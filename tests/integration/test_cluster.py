@@ -483,6 +483,22 @@ class Survival(ClusterTest):
                 t.join()
         self.assertEqual(errors, [])
 
+    def test_the_daemon_ends_while_an_update_waits_for_a_connection(self):
+        port = self.web(cluster_schedule="round_robin", instances=1, kill_timeout=200)
+        pid = self.pids()[0]
+        os.kill(pid, signal.SIGSTOP)
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as c:
+            c.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            update = self.home.popen("update")
+            wait_until(lambda: "the same keeper, now" in self.home.log(), what="the update waits")
+            time.sleep(0.3)  # for the answer to that one connection, which does not come
+            self.assertIsNone(update.poll())
+            os.kill(self.home.keeper_pid(), signal.SIGTERM)
+            self.home.finish(update)
+            wait_until(lambda: not self.home.daemons(), 30, "the daemon has ended")
+        self.assertNotRegex(self.home.log(), "ended by signal|Sanitizer|SEGV")
+        self.assertFalse(alive(pid))
+
 
 class KilledAnywhere(ClusterTest):
     """The engine is killed at every point of the channels' exchange, one after the other."""
