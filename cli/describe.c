@@ -18,7 +18,7 @@
 #define LABEL_COLUMN 24
 #define HEAD_WIDTH   78
 
-enum kind { TEXT, NUMBER, SPAN, SIZE, TIME, STATUS, PERCENT, MODE, SIGNAL };
+enum kind { TEXT, NUMBER, SPAN, SIZE, TIME, STATUS, PERCENT, MODE, SIGNAL, SOCKETS };
 
 /* When a row says nothing worth a line. */
 enum hide {
@@ -52,7 +52,7 @@ static const struct {
     {"instance", "pm2_env.NODE_APP_INSTANCE", NUMBER, NEVER},
     {"instances", "pm2_env.instances", NUMBER, NEVER},
     {"cluster schedule", "pm2_env.cluster_schedule", TEXT, IF_NONE},
-    {"listen", "pm2_env.listen", TEXT, IF_NONE},
+    {"listen", "pm2_env.listen", SOCKETS, IF_NONE},
     {"user", "pm2_env.username", TEXT, NEVER},
     {"created", "pm2_env.created_at", TIME, NEVER},
     {"Command", NULL, TEXT, NEVER},
@@ -123,6 +123,42 @@ static char *as_text(const json_t *v)
     return buf_steal(&b);
 }
 
+/* "web tcp 8000, admin unix /run/x (mode 0660, group www-data)". The caller frees. */
+static char *sockets_text(const json_t *list)
+{
+    struct buf b = {0};
+    json_t *entry, *v;
+    const char *key;
+    size_t i;
+
+    json_array_foreach (list, i, entry) {
+        unsigned more = 0;
+
+        buf_printf(&b, "%s%s", i ? ", " : "", json_string_value(json_object_get(entry, "name")));
+        json_object_foreach (entry, key, v)
+            if (strcmp(key, "tcp") == 0 || strcmp(key, "tcp6") == 0 || strcmp(key, "udp") == 0 ||
+                strcmp(key, "unix") == 0)
+                buf_printf(&b, " %s %s", key, json_string_value(v));
+        json_object_foreach (entry, key, v) {
+            const char *before = more ? ", " : " (";
+
+            if (strcmp(key, "mode") == 0)
+                buf_printf(&b, "%s%s %04o", before, key, (unsigned)json_integer_value(v));
+            else if (strcmp(key, "owner") == 0 || strcmp(key, "group") == 0)
+                buf_printf(&b, "%s%s %s", before, key, json_string_value(v));
+            else if (strcmp(key, "backlog") == 0)
+                buf_printf(&b, "%s%s %d", before, key, (int)json_integer_value(v));
+            else if (json_is_true(v)) /* adopt, slots */
+                buf_printf(&b, "%s%s", before, key);
+            else
+                continue;
+            more++;
+        }
+        buf_puts(&b, more ? ")" : "");
+    }
+    return buf_steal(&b);
+}
+
 /* The caller frees. */
 static char *format(enum kind kind, const json_t *v, int64_t now)
 {
@@ -131,6 +167,8 @@ static char *format(enum kind kind, const json_t *v, int64_t now)
 
     if (kind == MODE && json_is_string(v))
         return xstrndup(json_string_value(v), strcspn(json_string_value(v), "_"));
+    if (kind == SOCKETS)
+        return sockets_text(v);
     if (!json_is_number(v))
         return as_text(v);
     switch (kind) {
@@ -145,6 +183,7 @@ static char *format(enum kind kind, const json_t *v, int64_t now)
     case PERCENT:
         return xasprintf("%.4g%%", json_number_value(v));
     case TEXT:
+    case SOCKETS:
     case NUMBER:
     case MODE:
     case STATUS:

@@ -68,6 +68,9 @@ static int parse_inet(const char *text, struct listen_options *out, struct err *
     bool brackets = copy[0] == '[' && colon && colon > copy && colon[-1] == ']';
     int r;
 
+    if (copy[0] == '[' && !brackets)
+        return err_set(e, -EINVAL, "expected a port after the address, as in [::1]:3000, found \"%.60s\"",
+                       text);
     if (!colon) {
         host = "";
     } else {

@@ -193,7 +193,9 @@ static const struct option_row rows[] = {
      BOOL(graceful_http),
      .def = true,
      .needs = NEEDS_RELOAD,
-     .help = "Workers of a cluster end idle HTTP keep-alive connections cleanly when they are replaced."},
+     .help =
+         "HTTP keep-alive clients of a Node cluster's worker that is replaced see no reset: connections end "
+         "with an answer that says so, not while they are idle."},
     {.name = "listen",
      .type = OPT_LIST,
      .store = STORE_LIST,

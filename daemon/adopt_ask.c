@@ -66,7 +66,9 @@ static void worked(uv_work_t *w, int status)
     a->working = false;
     if (status < 0)
         err_set(&a->err, -ECANCELED, "not wanted any more");
-    answer(a);
+    /* Cancelled: that is the answer, though the thread was faster than the timer. */
+    if (!uv_is_active((uv_handle_t *)&a->canceled))
+        answer(a);
     free_when_done(a);
 }
 

@@ -28,6 +28,7 @@ struct channel {
     uv_timer_t pause;
     int handles;
     int fd;
+    int watched; /* events that libuv looks for: to say the same again costs two system calls */
     size_t seen; /* bytes of the unfinished line at the last look */
     unsigned pause_ms;
     struct channel_hooks hooks;
@@ -71,6 +72,9 @@ static void watch(struct channel *c)
         return;
     if (!c->waiting && !c->pausing && !c->ended)
         events |= UV_READABLE | UV_DISCONNECT;
+    if (events == c->watched)
+        return;
+    c->watched = events;
     if (events)
         uv_poll_start(&c->poll, events, on_event);
     else
@@ -279,9 +283,11 @@ static void on_event(uv_poll_t *poll, int status, int events)
 {
     struct channel *c = poll->data;
 
-    /* The peer closed with lines of ours unread: what waits for room is not to wait for ever. */
-    if (status < 0)
+    if (status < 0) {
+        /* The peer closed with lines of ours unread: what waits for room is not to wait for ever. */
         events = UV_READABLE | UV_WRITABLE | UV_DISCONNECT;
+        c->watched = 0; /* libuv has stopped it */
+    }
     if (events & UV_WRITABLE && c->want_write) {
         c->want_write = false;
         watch(c);
@@ -295,8 +301,7 @@ static void on_event(uv_poll_t *poll, int status, int events)
     }
     if (events & (UV_READABLE | UV_DISCONNECT) && !c->waiting && !c->pausing && !c->ended)
         read_now(c, events & UV_DISCONNECT);
-    if (status < 0)
-        watch(c); /* libuv has stopped it */
+    watch(c);
 }
 
 static void on_resume(uv_timer_t *timer)

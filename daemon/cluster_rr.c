@@ -227,25 +227,19 @@ static void accept_failed(struct rr *rr, int error)
     pause_for(rr, NO_FILES_MS);
 }
 
-/* Of two connections in one turn the second waits for its own event: others have work too. */
-static void on_connection(uv_poll_t *poll, int status, int events)
+static bool may_accept(struct rr *rr)
 {
-    struct rr *rr = poll->data;
-    struct seat *seat = status < 0 ? NULL : free_seat(rr);
-    struct rr_conn *conn;
+    return !rr->pausing && !rr->set->quiet && TAILQ_EMPTY(&rr->in_hand) && free_seat(rr);
+}
+
+/* Passes one on from the kernel's queue, to the free worker that there is. False: none was to be had. */
+static bool accept_one(struct rr *rr)
+{
+    struct seat *seat = free_seat(rr);
+    struct rr_conn *conn = xcalloc(1, sizeof(*conn));
     struct buf line = {0};
     int rc = -EAGAIN;
 
-    (void)events;
-    if (status < 0) {
-        rr->polling = false; /* libuv has stopped it */
-        accept_failed(rr, -status);
-    }
-    if (!seat) {
-        kick(rr);
-        return;
-    }
-    conn = xcalloc(1, sizeof(*conn));
     conn->rr = rr;
     conn->seq = prepare(rr, seat->worker, &line);
     /* A connection that is accepted and not sent dies with this engine: nothing comes between the two. */
@@ -256,20 +250,39 @@ static void on_connection(uv_poll_t *poll, int status, int events)
         accept_failed(rr, errno);
     rr->trouble &= conn->fd < 0;
     buf_free(&line);
+    if (conn->fd < 0) {
+        free(conn);
+        return false;
+    }
     if (rc == 0)
         passed(rr, seat, conn);
-    else if (conn->fd < 0)
-        free(conn);
     else if (!offer(rr, conn))
         hold(rr, conn);
+    return true;
+}
+
+/* The socket is watched for longer than somebody is free: to stop and start for each connection would cost
+ * four system calls. Under load it is found unwatched, and kick() fetches the next one without an event. */
+static void on_connection(uv_poll_t *poll, int status, int events)
+{
+    struct rr *rr = poll->data;
+
+    (void)events;
+    if (status < 0)
+        accept_failed(rr, -status);
+    if (status < 0 || !may_accept(rr)) {
+        rr->polling = false;
+        uv_poll_stop(poll);
+    } else {
+        accept_one(rr);
+    }
     kick(rr);
 }
 
-/* Passes what is in hand, and listens if somebody is free. */
+/* Passes what is in hand, then what waits in the kernel, and listens if somebody is still free. */
 static void kick(struct rr *rr)
 {
     struct rr_conn *conn;
-    bool want;
 
     if (rr->closing)
         return;
@@ -284,14 +297,12 @@ static void kick(struct rr *rr)
     }
     if (!rr->n_seats && !rr->pausing)
         pause_for(rr, PAUSE_LAST_MS); /* until a worker comes, or the socket goes */
-    want = !rr->pausing && !rr->set->quiet && TAILQ_EMPTY(&rr->in_hand) && free_seat(rr);
-    if (want == rr->polling)
-        return;
-    rr->polling = want;
-    if (want)
+    while (!rr->polling && may_accept(rr) && accept_one(rr))
+        ;
+    if (!rr->polling && may_accept(rr)) {
+        rr->polling = true;
         uv_poll_start(&rr->poll, UV_READABLE, on_connection);
-    else
-        uv_poll_stop(&rr->poll);
+    }
 }
 
 bool rr_prepare(struct worker *w, struct sock *s)
@@ -401,12 +412,12 @@ void rr_answer(struct worker *w, uint32_t seq, bool accepted)
             w->flight_conn = NULL;
         }
         free_up(rr, seat);
-        if (accepted)
-            conn_free(conn);
-        else
+        if (!accepted)
             refused(rr, conn);
         worker_pump(w);
         kick(rr);
+        if (accepted)
+            conn_free(conn); /* last: the worker has the next one by now */
         return;
     }
 }

@@ -27,7 +27,7 @@ static struct state *map_old(int fd)
     if (fd < 0 || fstat(fd, &st) < 0 || st.st_size < (off_t)sizeof(struct state))
         return NULL;
     s = map(fd);
-    if (s && (s->magic != STATE_MAGIC || s->version != STATE_VERSION)) {
+    if (s && (s->magic != STATE_MAGIC || s->version != STATE_VERSION || s->used > STATE_ENTRIES)) {
         munmap(s, sizeof(*s));
         s = NULL;
     }
@@ -73,13 +73,16 @@ void state_close(struct state *s)
 
 struct state_entry *state_add(struct state *s)
 {
-    for (size_t i = 0; i < STATE_ENTRIES; i++) {
-        if (s->entries[i].phase == ENTRY_FREE) {
-            s->entries[i] = (struct state_entry){0};
-            return &s->entries[i];
-        }
-    }
-    return NULL;
+    struct state_entry *e = s->entries, *end = s->entries + s->used;
+
+    while (e < end && e->phase != ENTRY_FREE)
+        e++;
+    if (e == s->entries + STATE_ENTRIES)
+        return NULL;
+    *e = (struct state_entry){0};
+    if (e == end)
+        __atomic_store_n(&s->used, s->used + 1, __ATOMIC_RELEASE);
+    return e;
 }
 
 void state_set_phase(struct state_entry *e, enum entry_phase phase)

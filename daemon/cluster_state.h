@@ -35,7 +35,8 @@ struct state {
     uint8_t bun;
     uint8_t midline; /* the channel's next bytes are the rest of a line */
     uint8_t told;    /* asked to disconnect without the keeper's help */
-    uint8_t spare[5];
+    uint8_t spare;
+    uint32_t used; /* entries up to here were in use at some time; what is beyond takes no memory */
     struct state_entry entries[STATE_ENTRIES];
 };
 
@@ -50,7 +51,7 @@ struct state_entry *state_find(struct state *s, uint64_t token); /* NULL: the wo
 struct state_entry *state_of_query(struct state *s, uint32_t seq);
 
 #define STATE_FOREACH(e, s)                                                                                  \
-    for (struct state_entry *e = (s)->entries; e < (s)->entries + STATE_ENTRIES; e++)                        \
+    for (struct state_entry *e = (s)->entries; e < (s)->entries + (s)->used; e++)                            \
         if (e->phase != ENTRY_FREE)
 
 #endif

@@ -232,8 +232,6 @@ static int engine_init(struct engine *e, const char *home, int keeper_fd, struct
     TAILQ_INIT(&e->listeners);
     TAILQ_INIT(&e->triggers);
     e->graceful_http = preload_find(e->pmd_path, "graceful_http.js", &e->graceful_for_all);
-    if (!e->graceful_http)
-        log_warn("lib/pm/graceful_http.js is missing: reloads of http servers may reset idle connections");
     holds_init(&e->holds);
     rc = home_open(&e->home, home, 0, err);
     if (rc < 0)
@@ -242,7 +240,8 @@ static int engine_init(struct engine *e, const char *home, int keeper_fd, struct
         files.rlim_cur = files.rlim_max;
         setrlimit(RLIMIT_NOFILE, &files);
     }
-    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); /* its counters cost a lock at each allocation */
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);          /* its counters cost a lock at each allocation */
+    sqlite3_config(SQLITE_CONFIG_PAGECACHE, NULL, 0, 0); /* no 20 pages for each database in advance */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     rc = uv_loop_init(&e->loop);

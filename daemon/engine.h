@@ -62,6 +62,7 @@ struct engine {
     struct sockets *sockets; /* of `listen` and of cluster workers */
     char *graceful_http;     /* the preload of cluster workers; NULL: it is not installed */
     bool graceful_for_all;   /* other users can read it */
+    bool graceful_told;      /* that it cannot be used */
     struct cluster *cluster; /* Node's clusters, and the channels of all runs */
     struct sys sys;
 

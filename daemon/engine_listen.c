@@ -159,11 +159,37 @@ struct sock_all *engine_listen(struct engine *e, const struct process *p, sock_a
     return all;
 }
 
+/* Another slot that was started meanwhile, by the old configuration, may have released it. */
+static void retain_own(void *arg, struct sock *s)
+{
+    const struct requests *r = arg;
+
+    for (size_t i = 0; i < r->n; i++)
+        if (strcmp(sock_key(s), r->v[i].key) == 0)
+            sock_retain(s);
+}
+
 void engine_listen_replaced(struct engine *e, const struct process *p)
 {
     struct requests r = requests_of(p);
 
     sockets_each(e->sockets, p->app->id, release_unwanted, &r);
+    sockets_each(e->sockets, p->app->id, retain_own, &r);
+    requests_free(&r);
+}
+
+void engine_listen_failed(struct engine *e, const struct process *slot)
+{
+    const struct process *p;
+    struct requests r;
+
+    /* Another candidate may have the same configuration. The last one of them, or what comes of it, closes.
+     */
+    TAILQ_FOREACH (p, supervisor_shadows(e->sup), entry)
+        if (p->role == ROLE_CANDIDATE && p->app->id == slot->app->id)
+            return;
+    r = requests_of(slot);
+    sockets_each(e->sockets, slot->app->id, release_unwanted, &r);
     requests_free(&r);
 }
 

@@ -15,6 +15,10 @@ struct sock_all *engine_listen(struct engine *e, const struct process *p, sock_a
 /* A candidate has the slot: only now is given up what the app listened on before. */
 void engine_listen_replaced(struct engine *e, const struct process *p);
 
+/* A candidate of that slot is gone without having had it: what it alone listened on would collect connections
+ * for nobody. */
+void engine_listen_failed(struct engine *e, const struct process *slot);
+
 /* Has one of them `adopt`: is the program to be given them by the preloaded library? */
 bool engine_listen_adopts(const struct process *p);
 

@@ -7,6 +7,7 @@
 
 #include "common/err.h"
 #include "common/mem.h"
+#include "common/plog.h"
 #include "daemon/adopt_ask.h"
 #include "daemon/app_cache.h"
 #include "daemon/engine.h"
@@ -138,10 +139,29 @@ static void hold_notify(struct engine *e, uint64_t run, int take_fd)
     engine_send(e, &held);
 }
 
+/* The path, when the app is to have it and its user can read it. Looked at each time: pm may have been
+ * removed while its daemon runs, and Node does not start without a file that it is to load. */
+static const char *graceful_http(struct engine *e, const struct app_spec *s, const struct user_ids *ids)
+{
+    bool other_user = ids && ids->uid != geteuid();
+
+    if (!launch_wants_graceful_http(s))
+        return NULL;
+    if (e->graceful_http && (e->graceful_for_all || !other_user) && access(e->graceful_http, R_OK) == 0)
+        return e->graceful_http;
+    if (!e->graceful_told)
+        log_warn("%s: reloads of http servers may reset idle connections: %s %s", s->name,
+                 e->graceful_http ? e->graceful_http
+                                  : "../lib/pm/graceful_http.js beside the daemon's program",
+                 e->graceful_http && !e->graceful_for_all && other_user ? "cannot be read by the app's user"
+                                                                        : "is missing");
+    e->graceful_told = true;
+    return NULL;
+}
+
 static int spawn_with(struct engine *e, struct process *p, const struct spawn_means *means, struct err *err)
 {
-    bool preload = e->graceful_for_all || !means->ids || means->ids->uid == geteuid();
-    struct launch_ctx lc = {.graceful_http = preload ? e->graceful_http : NULL,
+    struct launch_ctx lc = {.graceful_http = graceful_http(e, p->app->spec, means->ids),
                             .home = e->home.path,
                             .home_id = e->home_id,
                             .ids = means->ids,

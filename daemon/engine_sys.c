@@ -507,6 +507,8 @@ static void sys_shadow_gone(void *ctx, struct process *p)
     /* The slot may have come to rest before what it had beside it. */
     if (slot && slot->app->id == p->app->id && app_rests(slot->app))
         sockets_app_rests(e->sockets, slot->app->id);
+    else if (slot && slot->app->id == p->app->id && p->role == ROLE_CANDIDATE)
+        engine_listen_failed(e, slot);
     runtime_end(runtime_of(p));
     p->runtime = NULL;
 }

@@ -8,6 +8,9 @@
 #include "config/listen_template.h"
 #include "daemon/users.h"
 
+#define GRACE_MOST_MS      5000 /* how long idle connections stay: as long as Node's own keepAliveTimeout */
+#define KILL_TIMEOUT_LEAST 10   /* in ms; with less there is no time to be graceful in */
+
 static bool runs_directly(const struct app_spec *s)
 {
     return !s->interpreter || !*s->interpreter || strcmp(s->interpreter, "none") == 0;
@@ -33,9 +36,20 @@ static char *expanded(const struct app_spec *s, const char *text)
     return with ? with : xstrdup(text);
 }
 
-static bool wants_preload(const struct app_spec *s)
+static bool is_restricted(const char *text)
 {
-    return s->graceful_http && app_is_cluster(s) && program_is_node(s->interpreter);
+    return text && (strstr(text, "--permission") || strstr(text, "--experimental-permission"));
+}
+
+bool launch_wants_graceful_http(const struct app_spec *s)
+{
+    if (!s->graceful_http || !app_is_cluster(s) || !program_is_node(s->interpreter) ||
+        s->kill_timeout < KILL_TIMEOUT_LEAST || is_restricted(env_get(s->env, "NODE_OPTIONS")))
+        return false;
+    for (char **arg = s->interpreter_args; arg && *arg; arg++)
+        if (is_restricted(*arg))
+            return false;
+    return true;
 }
 
 static void build_argv(struct launch *l, const struct launch_ctx *ctx, const struct app_spec *s)
@@ -43,7 +57,7 @@ static void build_argv(struct launch *l, const struct launch_ctx *ctx, const str
     if (!runs_directly(s)) {
         strv_push(&l->argv, xstrdup(s->interpreter));
         /* Not by NODE_OPTIONS: programs that the app starts have nothing to do with it. */
-        if (ctx->graceful_http && wants_preload(s)) {
+        if (ctx->graceful_http) {
             strv_push(&l->argv, xstrdup("--require"));
             strv_push(&l->argv, xstrdup(ctx->graceful_http));
         }
@@ -138,9 +152,11 @@ static void add_own_variables(struct launch *l, const struct launch_ctx *ctx, co
         snprintf(text, sizeof(text), "%llu", (unsigned long long)(p->run & 0x7fffffff));
         env_set(&l->envp, "NODE_UNIQUE_ID", text);
     }
-    if (ctx->graceful_http && wants_preload(s)) {
+    if (ctx->graceful_http) {
         /* Its share of kill_timeout: then the program needs a moment to end. */
-        snprintf(text, sizeof(text), "%lld", (long long)(s->kill_timeout * 4 / 5));
+        long long ms = (long long)(s->kill_timeout * 4 / 5);
+
+        snprintf(text, sizeof(text), "%lld", ms < GRACE_MOST_MS ? ms : GRACE_MOST_MS);
         env_set(&l->envp, "PM_GRACEFUL_HTTP", text);
     }
     if (ctx->notify_name) {

@@ -19,7 +19,7 @@ struct launch_ctx {
     const char *home;
     const char *home_id;
     const char *notify_name;    /* abstract address without the leading NUL, or NULL */
-    const char *graceful_http;  /* path of the preload of Node's cluster workers; NULL = none can be given */
+    const char *graceful_http;  /* path of graceful_http.js; NULL = not wanted, or none can be given */
     const struct user_ids *ids; /* who the child is to be; NULL = as the daemon */
     const uint64_t *sockets;    /* tokens of what it gets as descriptors 3, 4...; at most SPAWN_SOCKETS_MAX */
     uint32_t nsockets;
@@ -33,6 +33,10 @@ void launch_deinit(struct launch *l);
 
 /* Does the child speak Node's IPC (a Node program, or an app that is to be asked over it)? */
 bool launch_wants_ipc(const struct app_spec *s);
+
+/* Is this a cluster worker that is to be loaded with graceful_http.js? Not where it would not start with it:
+ * Node's permission model may forbid it to read the file. */
+bool launch_wants_graceful_http(const struct app_spec *s);
 
 /* What is executed: the interpreter, or the script itself. A path, or a name to be looked for on the PATH. */
 const char *launch_program(const struct app_spec *s);

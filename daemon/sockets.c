@@ -130,8 +130,11 @@ struct sock *sock_new(struct sockets *s, const struct sock_request *r, struct so
     struct sock *old = find(s, r->app, r->key), *k;
 
     *error = -ENFILE;
-    if (s->n >= KW_SOCKETS_MAX)
+    if (s->n >= KW_SOCKETS_MAX) {
+        if (b->file.ino)
+            sock_remove_path(s, xstrdup(r->path), b->file);
         return NULL;
+    }
     k = xcalloc(1, sizeof(*k));
     *k = (struct sock){.token = SOCKET_TOKEN_BIT | (s->last_token + 1),
                        .app = r->app,

@@ -38,7 +38,8 @@ struct sock_request {
     const char *owner, *group; /* of the socket file; NULL = the app's */
     const char *uid, *gid;     /* the app's, as in its configuration: with whose rights it is bound */
     /* Of the app's `listen`: children take it by its number, so it is a blocking one, as they expect it, and
-     * it stays while the app is up, whether a run uses it or not. */
+     * it stays while the app is up, whether a run uses it or not. Its port may be a low one: the
+     * configuration is the daemon's owner's. */
     bool configured;
     json_t *extra; /* kept with it, see sock_extra; may be NULL */
 };
@@ -82,6 +83,7 @@ void sockets_app_deleted(struct sockets *s, uint64_t app);
 
 /* Not of `listen` any more (its configuration changed): goes when no run uses it, now or later. */
 void sock_release(struct sock *s);
+void sock_retain(struct sock *s); /* but it is again */
 
 int sock_fd(const struct sock *s); /* non-blocking, but for a `configured` one; stays the module's */
 uint64_t sock_token(const struct sock *s);

@@ -96,21 +96,30 @@ static int first_unprivileged_port(void)
     return n > 0 ? atoi(text) : 1024;
 }
 
-/* Low ports are given by a capability, which a thread cannot lay down for one call: so it is decided here. */
-static int check_port(struct sock_bind *b)
+static int refuse_port(struct sock_bind *b, int first, const char *who, unsigned uid)
 {
-    _cleanup_free_ char *address = NULL;
-    int first;
+    _cleanup_free_ char *address = asked_address(b);
 
-    if (!b->as_user || !b->ids.uid || !b->port || b->port >= (first = first_unprivileged_port()))
-        return 0;
-    address = asked_address(b);
     b->error = -EACCES;
     return err_set(
         &b->err, -EACCES,
-        "cannot listen on %s: ports below %d are for root, and the app's user has the id %u; take a "
-        "higher port, or lower net.ipv4.ip_unprivileged_port_start",
-        address, first, b->ids.uid);
+        "cannot listen on %s: ports below %d are for root, and %s has the id %u; take a higher port, or "
+        "lower net.ipv4.ip_unprivileged_port_start",
+        address, first, who, uid);
+}
+
+/*
+ * Low ports are given by a capability, which a thread cannot lay down for one call: so it is decided here.
+ * What the configuration asks for is the daemon's owner's wish, whoever the app's user is.
+ */
+static int check_port(struct sock_bind *b)
+{
+    int first;
+
+    if (!b->by_app || !b->as_user || !b->ids.uid || !b->port ||
+        b->port >= (first = first_unprivileged_port()))
+        return 0;
+    return refuse_port(b, first, "the app's user", b->ids.uid);
 }
 
 static bool set_flag(int fd, int level, int name, bool on)
@@ -182,6 +191,8 @@ static int inet_bind(struct sock_bind *b)
             b->error = fd;
             return err_set(&b->err, fd, "cannot listen on \"%.200s\": not a numeric address", b->host);
         }
+        if (fd == -EACCES && b->port && b->port < first_unprivileged_port())
+            return refuse_port(b, first_unprivileged_port(), "the daemon's user", geteuid());
         sock_bind_fail(b, fd, b->kind == SOCK_UDP ? "bind" : "listen on");
         if (fd == -EADDRINUSE) {
             size_t used = strlen(b->err.msg);
@@ -201,9 +212,13 @@ static int inet_bind(struct sock_bind *b)
 void sock_bind_run(struct sock_bind *b)
 {
     b->fd = -1;
-    if (b->error || b->exists)
+    if (b->error)
         return;
-    if (b->kind == SOCK_UNIX)
+    if (b->exists) {
+        /* The configuration may say something else now than when it was made. */
+        if (b->kind == SOCK_UNIX && !b->by_app && b->file.ino)
+            sock_unix_dress(b);
+    } else if (b->kind == SOCK_UNIX)
         sock_unix_bind(b);
     else
         inet_bind(b);

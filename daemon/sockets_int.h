@@ -68,11 +68,12 @@ struct sock_bind {
     bool v6only, reuse_port, reuse_address, blocking;
     uint32_t mode;
     bool add_mode;
-    bool as_user;          /* with the rights of `ids`, which are not the daemon's */
+    bool by_app;  /* asked for by the app itself, not by the configuration, which is the daemon's owner's */
+    bool as_user; /* with the rights of `ids`, which are not the daemon's */
     struct user_ids ids;   /* name and home unset */
     uint32_t owner, group; /* of the socket file; UINT32_MAX = as it is */
     bool may_retry;        /* the address may be one that was given up a moment ago */
-    bool exists;           /* there is one: nothing to do */
+    bool exists;           /* there is one, `file`: nothing to bind */
     /* out */
     int fd; /* -1 when it failed, or nothing was to do */
     int real_port;
@@ -91,11 +92,16 @@ bool sock_address_of(const struct sock_bind *b, int family, struct sockaddr_stor
 
 /* sockets_unix.c: as sock_bind_run */
 int sock_unix_bind(struct sock_bind *b);
+int sock_unix_dress(struct sock_bind *b);        /* mode and owner of what is there (b->file) */
 struct sock_file sock_file_at(const char *path); /* all 0: none, or no socket */
 void sock_file_remove(const char *path, struct sock_file file);
 
 /* sockets_owner.c: " (by pid 12 node)", or nothing; for error messages, on a thread. */
 void sock_owner_words(enum sock_kind kind, int port, char *out, size_t size);
+
+/* sockets_take.c: of an internet address, whatever its port */
+bool sock_any_host(const struct sockaddr_storage *a);
+bool sock_same_host(const struct sockaddr_storage *a, const struct sockaddr_storage *b);
 
 /* sockets_open.c */
 void sock_opens_continue(struct sockets *s); /* no file is being removed any more */
@@ -111,7 +117,9 @@ void sock_free(struct sock *s); /* the keeper keeps it */
 
 /* sockets_life.c */
 void sock_close(struct sock *s);
-void sock_remove_file(struct sock *s); /* on a thread; if it still is the one that was made */
+/* On a thread; if it still is the one that was made. */
+void sock_remove_file(struct sock *s);
+void sock_remove_path(struct sockets *s, char *take_path, struct sock_file file);
 void sock_linger(struct sock *s, uint64_t ms);
 bool sock_app_up(const struct sockets *s, uint64_t app);
 bool sock_app_known(const struct sockets *s, uint64_t app);

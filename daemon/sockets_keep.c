@@ -71,11 +71,11 @@ static char *unescaped(const json_t *meta, const char *name)
 /* A sealed memory file, or negative errno. */
 static int write_meta(const struct sock *k)
 {
-    json_t *j = json_pack("{s:I, s:o, s:s, s:o, s:i, s:o, s:I, s:I, s:b, s:b, s:O*}", "app",
+    json_t *j = json_pack("{s:I, s:o, s:s, s:o, s:i, s:o, s:I, s:I, s:b, s:b, s:b, s:O*}", "app",
                           (json_int_t)k->app, "key", escaped(k->key), "kind", kind_words[k->kind], "address",
                           escaped(k->address), "port", k->port, "path", escaped(k->path), "dev",
                           (json_int_t)k->file.dev, "ino", (json_int_t)k->file.ino, "configured",
-                          k->configured, "replaced", k->replaced, "extra", k->extra);
+                          k->configured, "replaced", k->replaced, "released", k->released, "extra", k->extra);
     _cleanup_free_ char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
     int fd, rc;
 
@@ -164,6 +164,7 @@ static struct sock *from_meta(const json_t *j)
                                 (uint64_t)json_integer_value(json_object_get(j, "ino"))},
                        .configured = json_is_true(json_object_get(j, "configured")),
                        .replaced = json_is_true(json_object_get(j, "replaced")),
+                       .released = json_is_true(json_object_get(j, "released")),
                        .extra = json_incref(json_object_get(j, "extra"))};
     return k;
 }
@@ -204,7 +205,8 @@ void sockets_restored(struct sockets *s)
 
     for (k = TAILQ_FIRST(&s->list); k; k = next) {
         next = TAILQ_NEXT(k, entry);
-        if (!sock_app_known(s, k->app) || (!k->n_runs && (k->replaced || !sock_app_up(s, k->app))))
+        if (!sock_app_known(s, k->app) ||
+            (!k->n_runs && (k->replaced || k->released || !sock_app_up(s, k->app))))
             sock_close(k);
         else if (!k->n_runs && !k->configured)
             sock_linger(k, SOCK_ENDED_MS);

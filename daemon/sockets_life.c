@@ -72,19 +72,23 @@ static void file_removed(uv_work_t *w, int status)
         free(s);
 }
 
+void sock_remove_path(struct sockets *s, char *take_path, struct sock_file file)
+{
+    struct removal *r = xcalloc(1, sizeof(*r));
+
+    *r = (struct removal){.set = s, .path = take_path, .file = file};
+    r->work.data = r;
+    s->removing++;
+    if (uv_queue_work(&s->engine->loop, &r->work, remove_file, file_removed) < 0)
+        file_removed(&r->work, 0);
+}
+
 void sock_remove_file(struct sock *k)
 {
-    struct removal *r;
-
     if (!k->file.ino || k->replaced)
         return;
-    r = xcalloc(1, sizeof(*r));
-    *r = (struct removal){.set = k->set, .path = k->path, .file = k->file};
+    sock_remove_path(k->set, k->path, k->file);
     k->path = NULL;
-    r->work.data = r;
-    k->set->removing++;
-    if (uv_queue_work(&k->set->engine->loop, &r->work, remove_file, file_removed) < 0)
-        file_removed(&r->work, 0);
 }
 
 void sock_close(struct sock *k)
@@ -164,10 +168,24 @@ void sockets_run_ended(struct sockets *s, uint64_t run)
 
 void sock_release(struct sock *k)
 {
-    k->released |= k->configured;
+    bool was_configured = k->configured;
+
+    k->released |= was_configured;
     k->configured = false;
     if (!k->n_runs)
         sock_close(k);
+    else if (was_configured && sock_keep(k) < 0) /* for the next engine */
+        log_warn("the keeper is not told that %s is not of `listen` any more", k->address);
+}
+
+void sock_retain(struct sock *k)
+{
+    if (!k->released)
+        return;
+    k->released = false;
+    k->configured = true;
+    if (sock_keep(k) < 0)
+        log_warn("the keeper is not told that %s is of `listen` again", k->address);
 }
 
 /* Has every process of the app been up since long before? While one is down or starts, it may be about to

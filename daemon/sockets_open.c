@@ -49,6 +49,7 @@ void sock_bind_init(struct sock_bind *b, const struct sock_request *r)
                             .reuse_port = r->reuse_port,
                             .reuse_address = r->reuse_address,
                             .blocking = r->configured,
+                            .by_app = !r->configured,
                             .mode = r->mode,
                             .add_mode = r->add_mode,
                             .owner = UINT32_MAX,
@@ -94,6 +95,23 @@ static void answer(struct sock_open *o, struct sock *s, int error, const char *w
     open_free(o);
 }
 
+static bool is_in_the_way(const struct sock *k, const struct sock_bind *b)
+{
+    struct sockaddr_storage has = {0}, wanted;
+    socklen_t len = sizeof(has);
+
+    if (k->kind != b->kind)
+        return false;
+    if (b->kind == SOCK_UNIX)
+        return k->path && strcmp(k->path, b->path) == 0;
+    if (k->port != b->port)
+        return false;
+    if (getsockname(k->fd, (struct sockaddr *)&has, &len) < 0 || !b->host || sock_any_host(&has) ||
+        !sock_address_of(b, AF_UNSPEC, &wanted, &len))
+        return true;
+    return sock_any_host(&wanted) || sock_same_host(&has, &wanted);
+}
+
 /* The address is another app's of this daemon? That says more than a pid, which would be the daemon's own. */
 static void name_app(struct sock_open *o)
 {
@@ -104,8 +122,7 @@ static void name_app(struct sock_open *o)
     TAILQ_FOREACH (k, &o->set->list, entry) {
         size_t used = strlen(b->err.msg);
 
-        if (k->kind != b->kind ||
-            (b->kind == SOCK_UNIX ? strcmp(k->path ? k->path : "", b->path) != 0 : k->port != b->port))
+        if (!is_in_the_way(k, b))
             continue;
         char *by = strstr(b->err.msg, " (by pid ");
         used = by ? (size_t)(by - b->err.msg) : used;
@@ -131,7 +148,8 @@ static struct sock *enter(struct sock_open *o)
     int error;
 
     if (!sock_app_known(o->set, o->app)) {
-        sock_file_remove(o->path ? o->path : "", b->file);
+        if (b->file.ino)
+            sock_remove_path(o->set, xstrdup(o->path), b->file);
         b->error = err_set(&b->err, -ECANCELED, "the app was deleted meanwhile");
         return NULL;
     }
@@ -158,10 +176,12 @@ static void bind_done(uv_work_t *w, int status)
 {
     struct sock_open *o = w->data;
     struct sock_bind *b = &o->bind;
+    bool fresh = b->fd >= 0;
     struct sock *k;
 
     if (!o->set) {
-        sock_file_remove(o->path ? o->path : "", b->file);
+        if (fresh)
+            sock_file_remove(o->path ? o->path : "", b->file);
         open_free(o);
         return;
     }
@@ -171,6 +191,7 @@ static void bind_done(uv_work_t *w, int status)
         k = sockets_find(o->set, o->app, o->key);
         if (!k) { /* it went in this turn */
             b->exists = false;
+            b->file = (struct sock_file){0, 0};
             o->step = STEP_APP;
             go_on(o);
             return;
@@ -186,8 +207,9 @@ static void bind_done(uv_work_t *w, int status)
     }
     if (b->error == -EADDRINUSE)
         name_app(o);
-    if (k && !sock_app_up(o->set, o->app) && TAILQ_EMPTY(&o->waits)) {
-        sock_close(k); /* its spawn was cancelled, and the app is at rest */
+    /* Its spawn was cancelled: a new one is in nobody's hands, and connections would wait in it for good. */
+    if (k && TAILQ_EMPTY(&o->waits) && (fresh || !sock_app_up(o->set, o->app))) {
+        sock_close(k);
         k = NULL;
     }
     answer(o, k, b->error, b->error ? b->err.msg : "");
@@ -210,7 +232,11 @@ static void on_ids(void *arg, const struct user_ids *ids, const struct err *e)
         return;
     }
     if (!ids) {
-        answer(o, NULL, e->code, e->msg);
+        struct err words = *e;
+
+        if (o->step == STEP_OWNER)
+            err_wrap(&words, "owner and group of unix:%.300s", o->path);
+        answer(o, NULL, words.code, words.msg);
         return;
     }
     if (o->step == STEP_APP) {
@@ -310,7 +336,9 @@ static void begin(struct sock_open *o)
     if (k) {
         o->bind.fd = -1;
         o->bind.exists = true;
-        o->step = STEP_FILES;
+        o->bind.file = k->file;
+        if (!o->configured || k->kind != SOCK_UNIX)
+            o->step = STEP_FILES;
         go_on(o);
     } else if (sock_count(s, o->app) >= SOCKETS_AN_APP) {
         snprintf(words, sizeof(words), "the app has %u listening sockets already: there is no room for more",

@@ -18,7 +18,7 @@
 
 #define LOOKED_AT_MAX 1024 /* descriptors of the child */
 
-static bool is_any(const struct sockaddr_storage *a)
+bool sock_any_host(const struct sockaddr_storage *a)
 {
     if (a->ss_family == AF_INET)
         return ((const struct sockaddr_in *)a)->sin_addr.s_addr == htonl(INADDR_ANY);
@@ -32,7 +32,7 @@ static int port_of(const struct sockaddr_storage *a)
     return a->ss_family == AF_INET6 ? ntohs(((const struct sockaddr_in6 *)a)->sin6_port) : 0;
 }
 
-static bool same_host(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
+bool sock_same_host(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
 {
     if (a->ss_family != b->ss_family)
         return false;
@@ -74,13 +74,17 @@ static bool matches(int fd, struct sock_bind *b)
         if (!is_path(&a, len, b->path))
             return false;
         b->address = xasprintf("unix:%s", b->path);
-        b->file = sock_file_at(b->path);
+        /* Another user could have made the path lead to any file, which would be removed as ours: then the
+         * file is nobody's, and goes when somebody binds there. */
+        if (!b->as_user || geteuid() != 0)
+            b->file = sock_file_at(b->path);
         return true;
     }
     if ((a.ss_family != AF_INET && a.ss_family != AF_INET6) || (b->port && port_of(&a) != b->port) ||
         (bool)reuse != b->reuse_port)
         return false;
-    if (b->host ? !sock_address_of(b, AF_UNSPEC, &want, &want_len) || !same_host(&a, &want) : !is_any(&a))
+    if (b->host ? !sock_address_of(b, AF_UNSPEC, &want, &want_len) || !sock_same_host(&a, &want)
+                : !sock_any_host(&a))
         return false;
     b->address = sock_address_text(b->kind, (struct sockaddr *)&a, &b->real_port);
     return true;
@@ -132,6 +136,7 @@ struct sock *sockets_take_back(struct sockets *s, const struct sock_request *r, 
     if (k)
         return k;
     sock_bind_init(&b, r);
+    b.as_user = r->uid || r->gid;
     b.fd = find_in_child(pid, pidfd, &b);
     if (b.fd >= 0)
         k = sock_new(s, r, &b, &error);

@@ -19,18 +19,23 @@
 #include "common/mem.h"
 #include "daemon/sockets_int.h"
 
-struct sock_file sock_file_at(const char *path)
+static struct sock_file file_in(int folder, const char *name)
 {
+    const int flags = AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_STATX_DONT_SYNC;
     struct sock_file file = {0, 0};
     struct statx st;
 
     /* A far server need not be asked: what it does with the file is nothing that a bind would notice. */
-    if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_INO, &st) == 0 &&
-        S_ISSOCK(st.stx_mode)) {
+    if (statx(folder, name, flags, STATX_TYPE | STATX_INO, &st) == 0 && S_ISSOCK(st.stx_mode)) {
         file.dev = (uint64_t)st.stx_dev_major << 32 | st.stx_dev_minor;
         file.ino = st.stx_ino;
     }
     return file;
+}
+
+struct sock_file sock_file_at(const char *path)
+{
+    return file_in(AT_FDCWD, path);
 }
 
 static bool same_file(struct sock_file a, struct sock_file b)
@@ -38,10 +43,18 @@ static bool same_file(struct sock_file a, struct sock_file b)
     return a.ino && a.dev == b.dev && a.ino == b.ino;
 }
 
+/*
+ * With the daemon's rights. The folder is held, so that the one which was looked into is the one from which
+ * the file is removed: who owns a part of the path could put a symbolic link there in between.
+ */
 void sock_file_remove(const char *path, struct sock_file file)
 {
-    if (same_file(sock_file_at(path), file))
-        unlink(path);
+    const char *slash = strrchr(path, '/');
+    _cleanup_free_ char *name = slash ? xstrndup(path, (size_t)(slash - path) + 1) : NULL;
+    _cleanup_close_ int folder = name && file.ino ? open(name, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+
+    if (folder >= 0 && slash[1] && same_file(file_in(folder, slash + 1), file))
+        unlinkat(folder, slash + 1, 0);
 }
 
 struct rights {
@@ -113,7 +126,8 @@ static int remove_stale(struct sock_bind *b, const struct sockaddr_un *a, sockle
     if (!before.ino) {
         b->error = -EADDRINUSE;
         return err_set(&b->err, -EADDRINUSE,
-                       "cannot listen on unix:%.300s: there is something else than a socket; remove it",
+                       "cannot listen on unix:%.300s: something is there that is no socket; take another "
+                       "path, or move it away",
                        b->path);
     }
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -139,6 +153,22 @@ static int remove_stale(struct sock_bind *b, const struct sockaddr_un *a, sockle
     return -EADDRINUSE;
 }
 
+/* A path that cannot be had is mostly a matter of its folder. */
+static int bind_refused(struct sock_bind *b, int error)
+{
+    size_t used;
+
+    sock_bind_fail(b, error, "listen on");
+    used = strlen(b->err.msg);
+    if (b->path[0] == '/' && error == -ENOENT)
+        snprintf(b->err.msg + used, sizeof(b->err.msg) - used, "; its folder must exist");
+    else if (error == -EACCES)
+        snprintf(b->err.msg + used, sizeof(b->err.msg) - used,
+                 "; the %s user, who has the id %u, must be able to write in its folder",
+                 b->as_user ? "app's" : "daemon's", b->as_user ? b->ids.uid : geteuid());
+    return error;
+}
+
 static int bind_path(struct sock_bind *b, int fd)
 {
     struct sockaddr_un a;
@@ -149,7 +179,7 @@ static int bind_path(struct sock_bind *b, int fd)
         if (bind(fd, (struct sockaddr *)&a, len) == 0)
             return 0;
         if (errno != EADDRINUSE || tries > 1)
-            return sock_bind_fail(b, -errno, "listen on");
+            return bind_refused(b, -errno);
         rc = remove_stale(b, &a, len);
     }
     return rc;
@@ -160,19 +190,24 @@ static int dress(struct sock_bind *b, int file, struct rights *rights)
 {
     char self[40];
     struct stat st;
+    mode_t mode;
     int rc = 0;
 
     snprintf(self, sizeof(self), "/proc/self/fd/%d", file);
     if (fstat(file, &st) < 0)
         return sock_bind_fail(b, -errno, "listen on");
-    if (b->mode && chmod(self, b->add_mode ? (st.st_mode | b->mode) & 07777 : b->mode & 07777) < 0)
+    mode = (b->add_mode ? st.st_mode | b->mode : b->mode) & 07777;
+    if (b->mode && mode != (st.st_mode & 07777) && chmod(self, mode) < 0)
         rc = sock_bind_fail(b, -errno, "set the mode of");
     give_back_rights(rights);
     if (rc == 0 &&
         ((b->owner != UINT32_MAX && b->owner != st.st_uid) ||
          (b->group != UINT32_MAX && b->group != st.st_gid)) &&
         fchownat(file, "", b->owner, b->group, AT_EMPTY_PATH) < 0)
-        rc = sock_bind_fail(b, -errno, "set owner and group of");
+        rc = sock_bind_fail(b, -errno,
+                            errno == EPERM && geteuid() != 0
+                                ? "set owner and group (only a daemon of root can) of"
+                                : "set owner and group of");
     return rc;
 }
 
@@ -190,6 +225,17 @@ static int open_made(struct sock_bind *b)
     if (file >= 0)
         close(file);
     return sock_bind_fail(b, -ENOENT, "find again");
+}
+
+int sock_unix_dress(struct sock_bind *b)
+{
+    _cleanup_close_ int file = open(b->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    struct rights none = {.taken = false};
+
+    /* Another file: who asks for the socket will see that it is gone. */
+    if (file < 0 || !same_file(file_in(file, ""), b->file))
+        return 0;
+    return dress(b, file, &none);
 }
 
 static int bind_with_rights(struct sock_bind *b, int fd, struct rights *rights)

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import sys
 import time
 import unittest
@@ -36,11 +37,11 @@ class LoadTest(PmTest):
 
     def node_app(self, workers, **keys):
         return {"name": "web", "script": "cluster.js", "exec_mode": "cluster", "instances": workers,
-                "env": {"PORT": str(self.port)}, **keys}
+                "env": {"PORT": str(self.port), "OTHER_PORT": str(free_port())}, **keys}
 
-    def python_app(self, workers):
+    def python_app(self, workers, **keys):
         return {"name": "web", "script": "threaded.py", "interpreter": sys.executable, "instances": workers,
-                "listen": "127.0.0.1:%d" % self.port, "wait_ready": True, "kill_timeout": 8000}
+                "listen": "127.0.0.1:%d" % self.port, "wait_ready": True, "kill_timeout": 8000, **keys}
 
     def gunicorn_app(self, workers):
         """As users have it: gunicorn has workers of its own, two here, so pm needs half as many."""
@@ -73,9 +74,9 @@ class LoadTest(PmTest):
 class Reloads(LoadTest):
     limit = 240
 
-    def reload_under_load(self, app):
+    def reload_under_load(self, app, rate=RATE):
         self.up(app)
-        loads = self.loads()
+        loads = both(self, self.port, rate=rate)
         for i in range(1, RELOADS + 1):
             self.write("v%d" % i)
             old = self.pids()
@@ -100,6 +101,9 @@ class Reloads(LoadTest):
 
     def test_node_slots(self):
         self.reload_under_load(self.node_app(2, cluster_schedule="slots"))
+
+    def test_node_as_fast_as_they_can(self):
+        self.reload_under_load(self.node_app(2), rate=0)
 
     def test_python_2(self):
         self.reload_under_load(self.python_app(2))
@@ -146,9 +150,15 @@ class Changes(LoadTest):
             self.assertTrue(self.get().endswith(" v%d" % n))
         self.end_well(loads)
 
+    @staticmethod
+    def connects(path):
+        with socket.socket(socket.AF_UNIX) as s:
+            return s.connect_ex(path) == 0
+
     def test_unix_socket(self):
         path = os.path.join(self.home.work, "web.sock")
         self.home.start_apps([self.node_app(2, env={"SOCKET": path})])
+        wait_until(lambda: self.connects(path), 30, "somebody listens")
         loads = both(self, "unix:" + path, rate=RATE)
         for _ in range(5):
             self.home.ok("reload", "web")
@@ -168,8 +178,8 @@ class Changes(LoadTest):
 class BadVersions(LoadTest):
     """The old workers serve on, the command exits with 1 and says why."""
 
-    def bad(self, mode, *words, may_serve=False, **keys):
-        self.up(self.node_app(2, listen_timeout=1000, **keys))
+    def bad(self, mode, *words, may_serve=False, app=None, **keys):
+        self.up((app or self.node_app)(2, listen_timeout=1000, **keys))
         old, loads = self.pids(), self.loads()
         self.write("v1", mode)
         result = self.home.fails(1, "reload", "web", timeout=60)
@@ -190,13 +200,22 @@ class BadVersions(LoadTest):
         self.bad("throw", "cannot find the new library")
 
     def test_never_listens(self):
-        self.bad("silent")
+        self.bad("silent", "was not listening within 1 s")
 
     def test_listens_elsewhere(self):
-        self.bad("port")
+        self.bad("port", "did not listen where the old one does within 1 s")
 
     def test_never_ready(self):
-        self.bad("unready", wait_ready=True, may_serve=True)  # it listens, and so gets connections, until it is given up
+        self.bad("unready", "was not ready within 1 s", wait_ready=True, may_serve=True)  # it listens, and so gets connections, until it is given up
+
+    def test_round_robin_listens_elsewhere(self):
+        self.bad("port", "did not listen where the old one does within 1 s", cluster_schedule="round_robin")
+
+    def test_python_throws(self):
+        self.bad("throw", "cannot find the new library", app=self.python_app)
+
+    def test_python_never_ready(self):
+        self.bad("unready", "was not ready within 1 s", app=self.python_app, may_serve=True)
 
 
 class Survival(LoadTest):

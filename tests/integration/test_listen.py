@@ -242,6 +242,7 @@ class Listen(PmTest):
         path = os.path.join(self.home.path, "s.sock")
         self.begin({"unix": path, "mode": "0620"})
         self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o620)
+        self.assertIn("  listen0 unix %s (mode 0620)\n" % path, self.home.ok("describe", "web").out)
         self.assertEqual(ask(path), self.home.pid("web"))
         with Crowd(path) as crowd:
             self.home.ok("restart", "web")
@@ -251,6 +252,11 @@ class Listen(PmTest):
         wait_until(lambda: not os.path.exists(path), what="the file is removed")
         self.home.ok("start", "web")
         self.assertEqual(ask(path), self.home.pid("web"))
+        # A changed mode is that of the socket that there is.
+        with Crowd(path) as crowd:
+            self.home.start_apps([self.app({"unix": path, "mode": "0666"})])
+            self.home.ok("restart", "web")
+        self.assertEqual((crowd.refused, stat.S_IMODE(os.stat(path).st_mode)), (0, 0o666))
         # Somebody removes it: the next start makes it again.
         os.unlink(path)
         self.home.ok("restart", "web")

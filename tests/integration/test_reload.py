@@ -312,6 +312,27 @@ class Failure(ReloadCase):
         self.home.replace_engine()
         self.assertEqual(json.loads(self.home.ok("env", "0", "--json").out)["VERSION"], "1")
 
+    def test_the_sockets_of_a_failed_reload_are_closed(self):
+        """Connections would wait in them for good; those of the old configuration are not touched."""
+        path = self.start(instances=2)
+        self.mode("throw")
+        other = free_port()
+        for _ in range(2):
+            self.home.config([self.app(instances=2, listen="127.0.0.1:%d" % other)], name="eco.json")
+            self.home.fails(1, "reload", path)
+            with socket.socket() as s:
+                self.assertRaises(ConnectionRefusedError, s.connect, ("127.0.0.1", other))
+        self.mode("ok")
+        os.kill(self.pids()[0], signal.SIGSTOP)
+        os.kill(self.pids()[1], signal.SIGKILL)
+        os.kill(self.pids()[0], signal.SIGKILL)
+        ask(self.port)  # waits for the next one
+        self.home.ok("reload", path)
+        ask(other)
+        wait_until(lambda: len(self.home.app_pids()) == 2, what="the old ones are gone")
+        with socket.socket() as s:
+            self.assertRaises(ConnectionRefusedError, s.connect, ("127.0.0.1", self.port))
+
     def test_a_second_reload_is_refused(self):
         self.start(listen_timeout=60000)
         self.mode("silent")

@@ -209,6 +209,8 @@ static void test_wire_refuses(void **state)
     refuse(json_pack("[{s:s},{}]", "tcp", "1"),
            "listen: entry 2: has no address; give one of tcp, tcp6, unix and udp");
     refuse(json_pack("[{s:s}]", "tcp", "x:y"), "listen: entry 1: expected a port or host:port, found \"y\"");
+    refuse(json_pack("[{s:s}]", "tcp", "[::1]"),
+           "listen: entry 1: expected a port after the address, as in [::1]:3000, found \"[::1]\"");
     refuse(json_pack("[{s:s}]", "unix", "x"), "listen: entry 1: unix: must be an absolute path");
     refuse(json_pack("[{s:s,s:i}]", "unix", "/x", "mode", 4095),
            "listen: entry 1: mode: must be at most 511");

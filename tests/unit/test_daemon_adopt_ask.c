@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/err.h"
 #include "daemon/adopt_ask.h"
@@ -55,11 +56,21 @@ static void test_answers(void **state)
 
 static void test_canceled(void **state)
 {
+    struct adopt_ask *late;
+
     (void)state;
     adopt_ask_cancel(ask("sh"));
     assert_int_equal(answers, 0);
     uv_run(&loop, UV_RUN_DEFAULT);
     assert_int_equal(answers, 1);
+    assert_int_equal(code, -ECANCELED);
+    /* Also when the thread is done with it, and the loop has not heard yet. */
+    late = ask("sh");
+    usleep(100000);
+    adopt_ask_cancel(late);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(answers, 2);
+    assert_int_equal(code, -ECANCELED);
 }
 
 static void test_canceled_in_a_long_queue(void **state)

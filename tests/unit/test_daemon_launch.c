@@ -235,6 +235,60 @@ static void another_user(void **state)
     assert_string_equal(env_get(launch.spec.envp, "HOME"), "/home/deploy");
 }
 
+static void make_cluster(void)
+{
+    set(&spec->exec_mode, "cluster");
+    set(&spec->interpreter, "node");
+    spec->graceful_http = true;
+    spec->kill_timeout = 1600;
+}
+
+static void a_cluster_worker_is_graceful(void **state)
+{
+    struct launch_ctx with = ctx;
+
+    (void)state;
+    make_cluster();
+    assert_true(launch_wants_graceful_http(spec));
+    strv_push(&spec->interpreter_args, xstrdup("--inspect"));
+    with.graceful_http = "/lib/pm/graceful_http.js";
+    launch_init(&launch, &with, &process);
+    expect_argv("node", "node --require /lib/pm/graceful_http.js --inspect /srv/run");
+    assert_string_equal(env_get(launch.envp, "PM_GRACEFUL_HTTP"), "1280");
+    launch_deinit(&launch);
+    spec->kill_timeout = 60000;
+    launch_init(&launch, &with, &process);
+    assert_string_equal(env_get(launch.envp, "PM_GRACEFUL_HTTP"), "5000");
+    go();
+    expect_argv("node", "node --inspect /srv/run");
+    assert_null(env_get(launch.envp, "PM_GRACEFUL_HTTP"));
+}
+
+static void not_every_worker_is_graceful(void **state)
+{
+    (void)state;
+    make_cluster();
+    spec->graceful_http = false;
+    assert_false(launch_wants_graceful_http(spec));
+    make_cluster();
+    spec->kill_timeout = 0;
+    assert_false(launch_wants_graceful_http(spec));
+    make_cluster();
+    set(&spec->interpreter, "bun");
+    assert_false(launch_wants_graceful_http(spec));
+    make_cluster();
+    set(&spec->exec_mode, "fork");
+    assert_false(launch_wants_graceful_http(spec));
+    make_cluster();
+    env_set(&spec->env, "NODE_OPTIONS", "--trace-warnings --permission");
+    assert_false(launch_wants_graceful_http(spec));
+    make_cluster();
+    env_set(&spec->env, "NODE_OPTIONS", "--trace-warnings");
+    assert_true(launch_wants_graceful_http(spec));
+    strv_push(&spec->interpreter_args, xstrdup("--experimental-permission"));
+    assert_false(launch_wants_graceful_http(spec));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -246,6 +300,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(several_sockets_and_a_channel, setup, teardown),
         cmocka_unit_test_setup_teardown(workers_of_a_cluster_have_a_number, setup, teardown),
         cmocka_unit_test_setup_teardown(who_speaks_nodes_ipc, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_cluster_worker_is_graceful, setup, teardown),
+        cmocka_unit_test_setup_teardown(not_every_worker_is_graceful, setup, teardown),
         cmocka_unit_test_setup_teardown(another_user, setup, teardown),
     };
 

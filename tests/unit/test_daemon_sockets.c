@@ -277,6 +277,17 @@ static void test_in_use(void **state)
     assert_non_null(strstr(g.words, want));
     close(other);
     must(&second); /* and once it is free it works */
+    /* Of two on one port it is the one with that address. */
+    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1);
+    other = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(other, (struct sockaddr *)&a, sizeof(a)), 0);
+    assert_int_equal(listen(other, 1), 0);
+    second.key = "c";
+    second.host = "127.0.0.2";
+    g = ask(&second);
+    assert_int_equal(g.error, -EADDRINUSE);
+    assert_null(strstr(g.words, "by the app"));
+    close(other);
 }
 
 static void test_bad_addresses(void **state)
@@ -306,6 +317,21 @@ static void test_low_port_of_a_user(void **state)
     assert_non_null(strstr(g.words, "ports below 1024 are for root, and the app's user has the id 65534"));
     r.port = 0;
     must(&r);
+    /* The configuration is the owner's: what it says is bound for the app's user as well. */
+    r.key = "b";
+    r.port = 81;
+    r.configured = true;
+    g = ask(&r);
+    assert_true(g.error == 0 || g.error == -EADDRINUSE);
+    /* If the daemon itself may not, the words say so. */
+    assert_int_equal(seteuid(65534), 0);
+    r.key = "c";
+    r.uid = NULL;
+    r.port = 82;
+    g = ask(&r);
+    assert_int_equal(seteuid(0), 0);
+    assert_int_equal(g.error, -EACCES);
+    assert_non_null(strstr(g.words, "ports below 1024 are for root, and the daemon's user has the id 65534"));
 }
 
 static void test_reuse_port(void **state)
@@ -415,6 +441,8 @@ static void test_unix_without_the_right(void **state)
     g = ask(&r);
     assert_int_equal(g.error, -EACCES);
     assert_non_null(strstr(g.words, "cannot listen on unix:/tmp/pm-sockets-"));
+    assert_non_null(
+        strstr(g.words, "; the app's user, who has the id 65534, must be able to write in its folder"));
 }
 
 static void test_unix_stale(void **state)
@@ -447,8 +475,62 @@ static void test_unix_other_file(void **state)
     close(fd);
     g = ask(&r);
     assert_int_equal(g.error, -EADDRINUSE);
-    assert_non_null(strstr(g.words, "something else than a socket"));
+    assert_non_null(strstr(g.words, "something is there that is no socket"));
     assert_int_equal(access(path, F_OK), 0);
+}
+
+/* A changed mode is that of the socket that there is. */
+static void test_unix_other_mode(void **state)
+{
+    struct sock_request r = unix_at(path);
+    struct sock *s;
+    struct stat st;
+
+    (void)state;
+    r.configured = true;
+    r.mode = 0600;
+    s = must(&r);
+    r.mode = 0666;
+    assert_ptr_equal(must(&r), s);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0666);
+    if (geteuid() != 0)
+        return;
+    r.owner = "65534";
+    r.mode = 0640;
+    assert_ptr_equal(must(&r), s);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_uid, 65534);
+    assert_int_equal(st.st_mode & 07777, 0640);
+    assert_true(connects_to(path));
+}
+
+/* What is removed is what was made, though the way to it leads elsewhere by then. */
+static void test_unix_folder_exchanged(void **state)
+{
+    char other[sizeof(folder)] = "/tmp/pm-sockets-XXXXXX", moved[sizeof(folder) + 8], there[60];
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sock_request r = unix_at(path);
+
+    (void)state;
+    assert_non_null(mkdtemp(other));
+    snprintf(there, sizeof(there), "%s/s", other);
+    snprintf(a.sun_path, sizeof(a.sun_path), "%s", there);
+    assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+    must(&r);
+    snprintf(moved, sizeof(moved), "%s.moved", folder);
+    assert_int_equal(rename(folder, moved), 0);
+    assert_int_equal(symlink(other, folder), 0);
+    sockets_app_deleted(e.sockets, 1);
+    for (int i = 0; i < 100; i++, usleep(1000))
+        uv_run(&e.loop, UV_RUN_NOWAIT);
+    assert_int_equal(access(there, F_OK), 0);
+    unlink(folder);
+    assert_int_equal(rename(moved, folder), 0);
+    unlink(there);
+    rmdir(other);
+    close(fd);
 }
 
 /* Apps like to remove the path before they listen: the second worker removes the first one's socket. */
@@ -509,7 +591,14 @@ static void test_unix_bad_paths(void **state)
     r.path = "relative";
     assert_int_equal(ask(&r).error, -EINVAL);
     r.path = "/nonexistent/folder/s";
-    assert_int_equal(ask(&r).error, -ENOENT);
+    g = ask(&r);
+    assert_int_equal(g.error, -ENOENT);
+    assert_non_null(strstr(g.words, "; its folder must exist"));
+    r.path = path;
+    r.owner = "no-such-user";
+    g = ask(&r);
+    assert_non_null(strstr(g.words, "owner and group of unix:/tmp/"));
+    assert_non_null(strstr(g.words, ": there is no user \"no-such-user\""));
 }
 
 /* ---- life ---- */
@@ -608,6 +697,49 @@ static void test_opened_for_nobody(void **state)
     for (int i = 0; i < 100; i++, usleep(1000))
         uv_run(&e.loop, UV_RUN_NOWAIT);
     assert_int_equal(g.times, 0);
+    assert_null(sockets_find(e.sockets, 1, "a"));
+}
+
+/* One of several instances is stopped while its socket is opened: connections must not wait in it. */
+static void test_opened_for_nobody_of_an_app_that_is_up(void **state)
+{
+    struct sock_request r = tcp("slot 1", "127.0.0.1", 0);
+    struct got g = {0};
+
+    (void)state;
+    r.configured = true;
+    sockets_cancel(sockets_open(e.sockets, &r, on_socket, &g));
+    for (int i = 0; i < 100; i++, usleep(1000))
+        uv_run(&e.loop, UV_RUN_NOWAIT);
+    assert_null(sockets_find(e.sockets, 1, "slot 1"));
+}
+
+/* Of a changed `listen`: with its last run it goes at once, unless it is wanted again. */
+static void test_released_in_use(void **state)
+{
+    struct sock_request r = tcp("a", "127.0.0.1", 0);
+    struct sock *s;
+    int port;
+
+    (void)state;
+    r.configured = true;
+    s = must(&r);
+    port = sock_port(s);
+    sock_use(s, 5);
+    sock_release(s);
+    assert_ptr_equal(must(&r), s);
+    sockets_run_ended(e.sockets, 5);
+    assert_true(connects(port));
+    sock_use(s, 6);
+    sock_release(s);
+    sock_retain(s);
+    sockets_run_ended(e.sockets, 6);
+    assert_true(connects(port));
+    sock_use(s, 6);
+    sock_release(s);
+    assert_true(connects(port));
+    sockets_run_ended(e.sockets, 6);
+    assert_false(connects(port));
     assert_null(sockets_find(e.sockets, 1, "a"));
 }
 
@@ -834,6 +966,38 @@ static void test_take_back(void **state)
         assert_true(connects(r.port));
 }
 
+/* Of another user's app the path is not believed: the file there may be anybody's. */
+static void test_take_back_of_a_user(void **state)
+{
+    struct sock_request r = unix_at(path);
+    struct sock *s = must(&r);
+    int pidfd, status;
+    pid_t pid;
+
+    (void)state;
+    pid = fork();
+    if (pid == 0) {
+        pause();
+        _exit(0);
+    }
+    sockets_free(e.sockets);
+    uv_run(&e.loop, UV_RUN_NOWAIT);
+    e.sockets = sockets_new(&e);
+    pidfd = pidfd_open(pid, 0);
+    r.uid = "65534";
+    s = sockets_take_back(e.sockets, &r, pid, pidfd);
+    if (s) { /* else this machine does not let us */
+        assert_ptr_equal(sockets_find(e.sockets, 1, path), s);
+        sockets_app_deleted(e.sockets, 1);
+        for (int i = 0; i < 100; i++, usleep(1000))
+            uv_run(&e.loop, UV_RUN_NOWAIT);
+        assert_int_equal(access(path, F_OK) == 0, geteuid() == 0);
+    }
+    close(pidfd);
+    kill(pid, SIGKILL);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+}
+
 /* What libuv opens once for all loops is not counted. */
 static int open_first_loop(void **state)
 {
@@ -860,12 +1024,16 @@ int main(void)
         T(test_unix_without_the_right),
         T(test_unix_stale),
         T(test_unix_other_file),
+        T(test_unix_other_mode),
+        T(test_unix_folder_exchanged),
         T(test_unix_removed),
         T(test_unix_abstract),
         T(test_unix_bad_paths),
         T(test_shared_and_cancelled),
         T(test_all_of_a_list),
         T(test_opened_for_nobody),
+        T(test_opened_for_nobody_of_an_app_that_is_up),
+        T(test_released_in_use),
         T(test_rest_and_delete),
         T(test_closed_with_copies_about),
         T(test_lingers),
@@ -874,6 +1042,7 @@ int main(void)
         T(test_restored_without_app),
         T(test_unreadable_meta),
         T(test_take_back),
+        T(test_take_back_of_a_user),
     };
 
     alarm(100);

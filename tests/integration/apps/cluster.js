@@ -5,7 +5,7 @@ const path = require('path');
 
 const mode = fs.readFileSync(path.join(__dirname, 'mode'), 'utf8').trim();
 const version = fs.readFileSync(path.join(__dirname, 'version'), 'utf8').trim();
-const port = Number(process.env.PORT) + (mode === 'port' ? 1 : 0);
+const port = mode === 'port' ? process.env.OTHER_PORT : process.env.PORT;
 
 if (mode === 'throw')
     throw new Error('cannot find the new library');
@@ -16,7 +16,7 @@ if (mode === 'silent') {
         res.setHeader('Content-Type', 'text/plain');
         res.end(`${process.pid} ${version}\n`);
     });
-    server.listen(process.env.SOCKET || port, () => {
+    server.listen(process.env.SOCKET || Number(port), () => {
         if (mode !== 'unready' && process.send)
             process.send('ready');
     });

@@ -1,4 +1,7 @@
-"""A threaded server of the standard library that takes its socket by LISTEN_FDS, says when it is ready, and ends gracefully."""
+"""A threaded server of the standard library that takes its socket by LISTEN_FDS, says when it is ready, and ends gracefully.
+
+What is in the file "mode" makes it a bad version.
+"""
 
 import http.server
 import os
@@ -9,6 +12,10 @@ import threading
 HERE = os.path.dirname(os.path.abspath(__file__))
 with open(os.path.join(HERE, "version")) as f:
     VERSION = f.read().strip()
+with open(os.path.join(HERE, "mode")) as f:
+    MODE = f.read().strip()
+if MODE == "throw":
+    raise ImportError("cannot find the new library")
 draining = threading.Event()
 
 
@@ -48,7 +55,7 @@ assert int(os.environ["LISTEN_PID"]) == os.getpid()
 server = Server(socket.socket(fileno=3))
 signal.signal(signal.SIGTERM, drain)
 signal.signal(signal.SIGINT, drain)
-if os.environ.get("NOTIFY_SOCKET"):
+if MODE != "unready":
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as note:
         note.sendto(b"READY=1", os.environ["NOTIFY_SOCKET"].replace("@", "\0", 1))
 server.serve_forever(poll_interval=0.05)
