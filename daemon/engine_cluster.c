@@ -21,7 +21,7 @@ static void on_message(void *arg, uint64_t run, const char *line, size_t len)
     struct engine *e = arg;
     struct process *p;
 
-    if (len == sizeof(ready) - 1 && memcmp(line, ready, len) == 0)
+    if (len == sizeof(ready) - 1 && memcmp(line, ready, len) == 0 && !engine_candidate_died(e, run))
         supervisor_on_ready(e->sup, run);
     p = supervisor_by_run(e->sup, run); /* after that, which may have ended it */
     if (p)
@@ -32,7 +32,8 @@ static void on_listening(void *arg, uint64_t run)
 {
     struct engine *e = arg;
 
-    supervisor_on_listening(e->sup, run);
+    if (!engine_candidate_died(e, run))
+        supervisor_on_listening(e->sup, run);
 }
 
 static void on_drained(void *arg, uint64_t run)

@@ -398,6 +398,56 @@ class Reload(ClusterTest):
         self.assertEqual(self.pids(), old)
         self.assertIn(int(get(port)), old)
 
+    def test_one_that_dies_as_soon_as_it_listens_changes_nothing(self):
+        port, work = self.web(), self.home.work
+        old = self.pids()
+        self.home.file("web.js", """
+            const fs = require('fs'), here = '%s/here', go = '%s/go';
+            const server = require('http').createServer((q, r) => r.end('x'));
+            server.listen(Number(process.env.PORT), () => {
+                fs.writeFileSync(here + '.new', String(process.pid));
+                fs.renameSync(here + '.new', here);
+                while (!fs.existsSync(go)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+            });
+            server.on('listening', () => process.kill(process.pid, 'SIGKILL'));
+        """ % (work, work))
+        reload = self.home.popen("reload", "web")
+        here = os.path.join(work, "here")
+        wait_until(lambda: os.path.exists(here), what="the new one is about to say that it listens")
+        with open(here) as f:
+            new = int(f.read())
+        engine = self.home.engine_pid()
+        os.kill(engine, signal.SIGSTOP)  # it learns both at once
+        try:
+            open(os.path.join(work, "go"), "w").close()
+            wait_until(lambda: not alive(new), what="the new one is dead")
+        finally:
+            os.kill(engine, signal.SIGCONT)
+        result = self.home.finish(reload)
+        self.assertEqual(result.code, 1)
+        self.assertIn("SIGKILL", result.out + result.err)
+        self.assertEqual(self.pids(), old)
+        self.assertIn(int(get(port)), old)
+
+    def test_an_app_that_removes_the_file_of_its_socket(self):
+        path = os.path.join(self.home.work, "web.sock")
+
+        def served_by():
+            with socket.socket(socket.AF_UNIX) as s:
+                s.settimeout(20)
+                s.connect(path)
+                return s.recv(100).decode()
+
+        self.app("""
+            try { require('fs').unlinkSync('%s'); } catch (e) {}
+            require('net').createServer((c) => c.end(String(process.pid))).listen('%s');
+        """ % (path, path), instances=1)
+        wait_until(lambda: os.path.exists(path), what="it listens")
+        for _ in range(2):
+            old = served_by()
+            self.home.ok("reload", "web")
+            self.assertNotEqual(served_by(), old)
+
 
 class Survival(ClusterTest):
     def test_all_workers_are_killed(self):
