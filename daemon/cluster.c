@@ -176,6 +176,7 @@ void cluster_keeper_changed(struct worker *w)
     if (was == ASKED_DISCONNECT) {
         /* Whether it was said before the keeper died nobody knows. Twice would do harm; not at all only means
          * that the polite signal comes after kill_timeout. */
+        worker_state(w)->told = 1;
         w->told = true;
         w->want_told = false;
     }

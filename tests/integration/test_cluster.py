@@ -551,15 +551,24 @@ class Survival(ClusterTest):
 
 
 class KilledAnywhere(ClusterTest):
-    """The engine is killed at every point of the channels' exchange, one after the other."""
+    """The engine is killed at every point of the channels' exchange, one after the other. The worker sends a handle
+    too, and serves only when what it sends after that goes out: when its handle was acknowledged."""
 
-    limit = 600
+    source = """
+        const net = require('net'), http = require('http');
+        let said = false;
+        const s = net.createServer().listen({port: 0, host: '127.0.0.1', exclusive: true}, () => {
+            process.send('a handle', s, () => s.close());
+            process.send('more', () => { said = true; });
+        });
+        http.createServer((q, r) => said ? r.end(String(process.pid)) : r.destroy()).listen(Number(process.env.PORT));
+    """
 
     def run_at(self, point, schedule):
         """False when all was done before the engine came to that point."""
         trigger = os.path.join(self.home.work, "kill-at")
         port = free_port()
-        script = self.home.file("web.js", SERVER)
+        script = self.home.file("web.js", self.source)
         with open(trigger, "w") as f:
             f.write(str(point))
         self.home.engine_may_die = True
