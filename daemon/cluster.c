@@ -177,6 +177,7 @@ void cluster_keeper_changed(struct worker *w)
         /* Whether it was said before the keeper died nobody knows. Twice would do harm; not at all only means
          * that the polite signal comes after kill_timeout. */
         worker_state(w)->told = 1;
+        worker_state(w)->told = 1;
         w->told = true;
         w->want_told = false;
     }

@@ -781,6 +781,25 @@ static void disconnect_is_said_once(void **state)
     assert_false(cluster_drain(a->w));
 }
 
+/* The keeper died after it, and told nobody; then the engine dies. */
+static void a_disconnect_that_may_have_been_said(void **state)
+{
+    struct script *a = worker(0, CLUSTER_SHARED);
+    json_t *j;
+
+    (void)state;
+    world.keeper_mute = true;
+    assert_true(cluster_drain(a->w));
+    j = next(a);
+    assert_string_equal(text_of(j, "act"), "disconnect");
+    json_decref(j);
+    world.keeper_mute = false;
+    cluster_keeper_changed(a->w);
+    crash();
+    assert_true(cluster_drain(a->w));
+    silence(a);
+}
+
 static void the_app_may_end_by_itself(void **state)
 {
     struct script *a = worker(0, CLUSTER_SHARED);
@@ -1322,6 +1341,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_acknowledgement_survives_its_keeper, setup, teardown),
         cmocka_unit_test_setup_teardown(a_handle_with_a_long_message, setup, teardown),
         cmocka_unit_test_setup_teardown(disconnect_is_said_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_disconnect_that_may_have_been_said, setup, teardown),
         cmocka_unit_test_setup_teardown(the_app_may_end_by_itself, setup, teardown),
         cmocka_unit_test_setup_teardown(nonsense_is_no_reason_for_anything, setup, teardown),
         cmocka_unit_test_setup_teardown(a_worker_that_does_not_read_costs_nothing, setup, teardown),
