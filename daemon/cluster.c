@@ -89,7 +89,7 @@ bool worker_may_send_fd(const struct worker *w)
 /* --- what the keeper does --- */
 
 /* While the keeper takes bytes out of the channel nobody else does. */
-static void resume(struct worker *w)
+void worker_resume(struct worker *w)
 {
     if (w->asked != ASKED_ACK)
         channel_resume(w->channel);
@@ -129,7 +129,7 @@ static void tell_directly(struct worker *w, const char *line)
     }
 }
 
-static void ask_disconnect(struct worker *w)
+void worker_ask_disconnect(struct worker *w)
 {
     struct buf line = {0};
 
@@ -165,7 +165,7 @@ void cluster_answered(struct worker *w, bool once, int error)
         w->message_told = false;
     }
     channel_resume(w->channel);
-    ask_disconnect(w);
+    worker_ask_disconnect(w);
 }
 
 void cluster_keeper_changed(struct worker *w)
@@ -183,7 +183,7 @@ void cluster_keeper_changed(struct worker *w)
     }
     if (was == ASKED_ACK)
         channel_resume(w->channel); /* what is there now tells whether the line was consumed */
-    ask_disconnect(w);
+    worker_ask_disconnect(w);
 }
 
 /* --- what comes from it --- */
@@ -437,9 +437,9 @@ static void on_writable(void *arg)
     struct worker *w = arg;
 
     w->blocked = false;
-    ask_disconnect(w);
+    worker_ask_disconnect(w);
     worker_pump(w);
-    resume(w);
+    worker_resume(w);
 }
 
 static void on_ended(void *arg)
@@ -572,80 +572,4 @@ void cluster_read_out(struct worker *w)
 struct channel *cluster_channel(const struct worker *w)
 {
     return w ? w->channel : NULL;
-}
-
-/* --- what the life cycle asks --- */
-
-bool cluster_listens(const struct worker *w)
-{
-    if (!w || !w->is_worker || !w->state || w->ended)
-        return false;
-    STATE_FOREACH(e, w->state)
-    if (e->listening)
-        return true;
-    return false;
-}
-
-static bool has_name(const struct worker *w, const struct state_entry *wanted)
-{
-    /* By name as well: a unix socket is another one when the app has removed its file before it asked. */
-    STATE_FOREACH(e, w->state)
-    if (e->listening && (e->name == wanted->name || (e->token && e->token == wanted->token)))
-        return true;
-    return false;
-}
-
-bool cluster_listens_as(const struct worker *w, const struct worker *old)
-{
-    if (!old || !old->state)
-        return true;
-    if (!w || !w->state || w->ended)
-        return false;
-    STATE_FOREACH(e, old->state)
-    if (e->listening && !has_name(w, e))
-        return false;
-    return true;
-}
-
-void cluster_leave(struct worker *w)
-{
-    if (!w || !w->is_worker)
-        return;
-    w->left = true;
-    query_cancel(w);
-    rr_leave(w, 0);
-    resume(w); /* a request that waits gets no answer any more */
-}
-
-bool cluster_drain(struct worker *w)
-{
-    if (!w || !w->is_worker || w->ended)
-        return false;
-    cluster_leave(w);
-    if (!w->told) {
-        w->want_told = true;
-        ask_disconnect(w);
-    }
-    return true;
-}
-
-struct slot {
-    const char *prefix;
-};
-
-static void release_slot(void *arg, struct sock *s)
-{
-    const struct slot *slot = arg;
-
-    if (strncmp(sock_key(s), slot->prefix, strlen(slot->prefix)) == 0)
-        sock_release(s);
-}
-
-void cluster_slot_rests(struct cluster *c, uint64_t app, uint32_t instance)
-{
-    char prefix[40];
-    struct slot slot = {prefix};
-
-    snprintf(prefix, sizeof(prefix), "node-slot %u ", instance);
-    sockets_each(c->sockets, app, release_slot, &slot);
 }

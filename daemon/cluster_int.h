@@ -78,6 +78,8 @@ uint32_t worker_next_seq(struct worker *w);
 /* A cluster message: `fields` without braces and without cmd and seq. 0, or negative errno; at -EAGAIN
  * worker_pump comes when there is room. */
 int worker_send(struct worker *w, const char *fields, int fd, bool udp);
+void worker_resume(struct worker *w); /* looks at the line that waits once more */
+void worker_ask_disconnect(struct worker *w);
 int worker_send_line(struct worker *w, const char *line, int fd);
 void worker_line(const struct worker *w, struct buf *out, const char *fields, uint32_t seq, bool with_fd,
                  bool udp);

@@ -28,6 +28,12 @@ enum event_kind {
     EVENT_OVERLIMIT,
     EVENT_ERRORED,
     EVENT_READY_TIMEOUT,
+    EVENT_LIMIT,     /* memory, CPU or run time */
+    EVENT_UNHEALTHY, /* a health check failed as often as it may */
+    EVENT_HEALTHY,
+    EVENT_SCHEDULE, /* it was time */
+    EVENT_WATCH,    /* a file has changed */
+    EVENT_HOOK,     /* a hook failed */
     EVENT_ENGINE,
     EVENT_LOG_TROUBLE,
     EVENT_LIST_TROUBLE,

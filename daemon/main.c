@@ -1,5 +1,6 @@
 /* pmd: the keeper, or with --engine the engine. */
 #include <getopt.h>
+#include <malloc.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -128,6 +129,9 @@ static int run_engine(const struct args *a)
         fprintf(stderr, "pmd: %s\n", e.msg);
         return 1;
     }
+    /* Each thread would get a heap of its own, most of it empty: 0.3 MB, a tenth of the engine. The threads
+     * allocate little; the log path was measured to be no slower. */
+    mallopt(M_ARENA_MAX, 1);
     return engine_main(home, a->keeper_fd);
 }
 

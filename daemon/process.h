@@ -58,7 +58,8 @@ struct process {
     enum lc_reason reason; /* why it is in this state, or what the pending stop is for */
     bool fresh;            /* the current run is the first since a user's start or restart */
     bool delete_when_down;
-    char *by; /* who asked for the pending change; heap, may be NULL */
+    bool acting; /* the daemon itself restarts or reloads it: act.h */
+    char *by;    /* who asked for the pending change; heap, may be NULL */
 
     /* Of the latest command of a client, which may wait for its turn (work.c): its number and what it wants.
      */

@@ -55,6 +55,9 @@ void supervisor_stop(struct supervisor *s, struct process *p, enum lc_reason why
                      waiter_cb cb, void *arg);
 void supervisor_restart(struct supervisor *s, struct process *p, const char *by, waiter_cb cb, void *arg);
 void supervisor_delete(struct supervisor *s, struct process *p, const char *by, waiter_cb cb, void *arg);
+/* As supervisor_restart, but the run is killed at once. */
+void supervisor_kill_and_restart(struct supervisor *s, struct process *p, const char *by, waiter_cb cb,
+                                 void *arg);
 
 /*
  * A new run takes the place of the one that is up, without a gap: it is started beside it, and when it is

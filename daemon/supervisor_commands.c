@@ -104,6 +104,18 @@ void supervisor_restart(struct supervisor *s, struct process *p, const char *by,
     sup_leave(s);
 }
 
+void supervisor_kill_and_restart(struct supervisor *s, struct process *p, const char *by, waiter_cb cb,
+                                 void *arg)
+{
+    sup_enter(s);
+    if (!refuse_deleted(proc_of(p), cb, arg)) {
+        sup_restart(proc_of(p), by, cb, arg);
+        if (p->pid && !p->exited)
+            sup_post(proc_of(p), LC_EV_KILL_DUE);
+    }
+    sup_leave(s);
+}
+
 static void stop(struct proc *pr, enum lc_reason why, const char *by, bool drain)
 {
     struct process *p = &pr->p;

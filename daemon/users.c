@@ -113,15 +113,18 @@ static void ask_next(struct users *u)
     struct question *q;
 
     TAILQ_FOREACH (q, &u->questions, entry) {
+        int rc;
+
         if (u->threads >= THREADS_MAX)
             return;
         if (q->asked)
             continue;
         q->asked = true;
         u->threads++;
-        q->rc = start_thread(q);
-        if (q->rc == 0)
-            continue;
+        rc = start_thread(q);
+        if (rc == 0)
+            continue; /* q->rc is the thread's, which may have set it already */
+        q->rc = rc;
         err_set(&q->err, q->rc, "cannot start a thread to look up a user: %s", strerror(-q->rc));
         pthread_mutex_lock(&u->lock);
         TAILQ_INSERT_TAIL(&u->answered, q, answered);

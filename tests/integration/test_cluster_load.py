@@ -44,9 +44,10 @@ class LoadTest(PmTest):
                 "listen": "127.0.0.1:%d" % self.port, "wait_ready": True, "kill_timeout": 8000, **keys}
 
     def gunicorn_app(self, workers):
-        """As users have it: gunicorn has workers of its own, two here, so pm needs half as many."""
+        """Of two workers each is a process of pm's; four are one process of pm's, as gunicorn has workers of its own."""
+        each = 1 if workers == 2 else workers
         return {"name": "web", "script": shutil.which("gunicorn", path="/usr/bin:" + os.environ["PATH"]), "interpreter": "none",
-                "args": ["--workers", "2", "wsgi:app"], "cwd": self.home.work, "instances": workers // 2,
+                "args": ["--workers", str(each), "wsgi:app"], "cwd": self.home.work, "instances": workers // each,
                 "listen": "127.0.0.1:%d" % self.port, "stop_signal": "SIGTERM", "wait_ready": True, "kill_timeout": 8000}
 
     def up(self, app):
@@ -219,32 +220,27 @@ class BadVersions(LoadTest):
 
 
 class Survival(LoadTest):
-    def engine_dies_under_load(self, schedule):
+    def test_engine_dies(self):
+        """Killed five times, updated five times, while an app of each schedule is loaded."""
         self.home.engine_may_die = True
-        self.up(self.node_app(2, cluster_schedule=schedule))
-        old, loads = self.pids(), self.loads()
-        for _ in range(5):
-            self.home.replace_engine()
+        apps, loads = [], []
+        for schedule in ("shared", "round_robin", "slots"):
+            apps.append(self.node_app(2, name=schedule, cluster_schedule=schedule, env={"PORT": str(free_port())}))
+        self.home.start_apps(apps)
+        for app in apps:
+            self.port = int(app["env"]["PORT"])
+            wait_until(self.get, 30, "%s answers" % app["name"])
+            loads += both(self, self.port, rate=RATE / 2)
+        old = self.home.app_pids()
+        for disturb in [self.home.replace_engine, lambda: self.home.ok("update")] * 5:
+            disturb()
             for load in loads:
-                load.wait_more()
-        for _ in range(5):
-            self.home.ok("update")
-            for load in loads:
-                load.wait_more()
-        self.assertEqual(self.pids(), old)
+                load.wait_more(10)
+        self.assertEqual(sorted(self.home.app_pids()), sorted(old))
         for load in loads:
             load.none_failed()
-        self.home.ok("reload", "web")  # the channels are whole
-        self.assertFalse(set(old) & set(self.pids()))
-
-    def test_engine_dies_shared(self):
-        self.engine_dies_under_load("shared")
-
-    def test_engine_dies_round_robin(self):
-        self.engine_dies_under_load("round_robin")
-
-    def test_engine_dies_slots(self):
-        self.engine_dies_under_load("slots")
+        self.home.ok("reload", "all")  # the channels are whole
+        self.assertFalse(set(old) & set(self.home.app_pids()))
 
     def test_engine_dies_in_reloads(self):
         """Whatever the reload's fate: no request fails, and both slots are served in the end."""

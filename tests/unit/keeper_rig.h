@@ -319,8 +319,16 @@ static UNUSED pid_t rig_fork_keeper(struct rig *r, bool foreground, bool autosta
 static UNUSED int rig_init(struct rig *r)
 {
     struct sockaddr_un a = {.sun_family = AF_UNIX};
+    static bool known;
     ssize_t n;
 
+    /* The keeper runs this program again as its engine. A main() that does not hand over to body_main then
+     * would run the tests again, each of which starts a keeper, and so on. */
+    if (!known && getenv("RIG_DOOR")) {
+        fprintf(stderr, "main() must call body_main() when argv[1] is \"body\"\n");
+        _exit(1);
+    }
+    known = true;
     *r = (struct rig){.report = -1, .link = -1, .listen_fd = -1, .fds_before = count_fds()};
     n = readlink("/proc/self/exe", r->exe, sizeof(r->exe) - 1);
     assert_true(n > 0);
