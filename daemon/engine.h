@@ -20,6 +20,7 @@
 #include "daemon/holds.h"
 #include "daemon/keeperlink.h"
 #include "daemon/logs.h"
+#include "daemon/metrics.h"
 #include "daemon/server.h"
 #include "daemon/store.h"
 #include "daemon/supervisor.h"
@@ -63,6 +64,7 @@ struct engine {
     char *graceful_http;     /* the preload of cluster workers; NULL: it is not installed */
     bool graceful_for_all;   /* other users can read it */
     bool graceful_told;      /* that it cannot be used */
+    struct metrics *metrics; /* what all processes use; NULL once the engine ends */
     struct cluster *cluster; /* Node's clusters, and the channels of all runs */
     struct sys sys;
 
@@ -106,9 +108,9 @@ struct runtime {
     char *version;               /* of the nearest package.json; NULL = none */
     struct buf record; /* constant part of its list record, of that configuration (app_cache_version) */
     uint64_t record_version;
-    /* the last look at /proc */
-    uint64_t sampled_ms, cpu_ticks, memory_bytes;
-    double cpu_percent;
+    uint64_t sampled_run; /* whose the sample is: see metrics_of */
+    struct metrics_sample sample;
+    bool want_pss;
 };
 static inline struct runtime *runtime_of(const struct process *p)
 {
