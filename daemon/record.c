@@ -132,6 +132,10 @@ static bool is_field(const char *name)
                                          "max_restarts",
                                          "restart_delay",
                                          "exp_backoff_restart_delay",
+                                         "max_memory_restart",
+                                         "max_memory",
+                                         "max_cpu_restart",
+                                         "max_uptime",
                                          "kill_timeout",
                                          "listen_timeout",
                                          "wait_ready",
@@ -268,6 +272,27 @@ static void write_own_constants(struct engine *e, struct jsonw *w, struct proces
     jsonw_raw(w, r->record.data, r->record.len);
 }
 
+/* A key of the app in its stored form. */
+static void write_key(struct jsonw *w, const struct app_spec *s, const char *name)
+{
+    json_t *value = app_spec_key_to_json(s, option_by_name(name));
+
+    write_json(w, name, value);
+    json_decref(value);
+}
+
+static void write_limits(struct jsonw *w, const struct app_spec *s)
+{
+    if (s->max_memory_restart)
+        write_key(w, s, "max_memory_restart");
+    if (s->max_memory.soft || s->max_memory.hard)
+        write_key(w, s, "max_memory");
+    if (s->max_cpu_restart.percent)
+        write_key(w, s, "max_cpu_restart");
+    if (s->max_uptime)
+        write_key(w, s, "max_uptime");
+}
+
 static void write_policy(struct jsonw *w, const struct app_spec *s)
 {
     jsonw_kbool(w, "autorestart", s->autorestart);
@@ -278,6 +303,7 @@ static void write_policy(struct jsonw *w, const struct app_spec *s)
     jsonw_kint(w, "restart_delay", s->restart_delay);
     if (s->exp_backoff_restart_delay)
         jsonw_kint(w, "exp_backoff_restart_delay", s->exp_backoff_restart_delay);
+    write_limits(w, s);
     jsonw_kint(w, "kill_timeout", s->kill_timeout);
     jsonw_kint(w, "listen_timeout", s->listen_timeout);
     jsonw_kbool(w, "wait_ready", s->wait_ready);
@@ -297,14 +323,8 @@ static void write_policy(struct jsonw *w, const struct app_spec *s)
 
 static void write_sockets(struct jsonw *w, const struct app_spec *s)
 {
-    if (s->listen.n) {
-        json_t *list = app_spec_key_to_json(s, option_by_name("listen"));
-        _cleanup_free_ char *text = json_dumps(list, JSON_COMPACT);
-
-        jsonw_key(w, "listen");
-        jsonw_raw(w, text, strlen(text));
-        json_decref(list);
-    }
+    if (s->listen.n)
+        write_key(w, s, "listen");
     if (app_is_cluster(s)) {
         jsonw_kstr(w, "cluster_schedule", s->cluster_schedule);
         jsonw_kbool(w, "graceful_http", s->graceful_http);
