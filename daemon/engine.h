@@ -31,6 +31,8 @@ int engine_main(const char *home, int keeper_fd);
 
 struct app_talk;
 struct cluster;
+struct limit_state;
+struct limits;
 struct restore;
 struct shutdown;
 struct sockets;
@@ -64,6 +66,7 @@ struct engine {
     bool graceful_for_all;   /* other users can read it */
     bool graceful_told;      /* that it cannot be used */
     struct cluster *cluster; /* Node's clusters, and the channels of all runs */
+    struct limits *limits;
     struct sys sys;
 
     char home_id[33];
@@ -106,6 +109,7 @@ struct runtime {
     char *version;               /* of the nearest package.json; NULL = none */
     struct buf record; /* constant part of its list record, of that configuration (app_cache_version) */
     uint64_t record_version;
+    struct limit_state *limits; /* NULL: its app has none */
     /* the last look at /proc */
     uint64_t sampled_ms, cpu_ticks, memory_bytes;
     double cpu_percent;
