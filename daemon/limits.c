@@ -114,6 +114,10 @@ struct limit_verdict limits_judge(const struct app_spec *s, struct limit_state *
     if (!v.passed && s->max_uptime && mono_ms >= st->quiet_until &&
         now->uptime_ms > limits_uptime(s, now->run))
         v.passed = LIMIT_UPTIME;
+    if (!v.passed)
+        st->waits_since = 0;
+    else if (!st->waits_since)
+        st->waits_since = mono_ms;
     return v;
 }
 
@@ -122,6 +126,7 @@ void limits_acted(const struct app_spec *s, struct limit_state *st, uint64_t mon
     st->acted = true;
     st->quiet_until = mono_ms + (uint64_t)s->min_uptime;
     st->soft_since = st->cpu_since = 0;
+    st->waits_since = 0;
     st->waited = false;
 }
 

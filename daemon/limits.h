@@ -34,7 +34,8 @@ struct limit_state {
     uint64_t soft_since; /* above max_memory.soft without a break */
     uint64_t cpu_since;  /* above max_cpu_restart.percent without a break */
     uint64_t quiet_until;
-    bool acted; /* the run after this one has a pause at its start */
+    uint64_t waits_since; /* a limit is passed, and the turn is another instance's */
+    bool acted;           /* the run after this one has a pause at its start */
 };
 
 enum limit_kind { LIMIT_NONE, LIMIT_MEMORY, LIMIT_SOFT, LIMIT_HARD, LIMIT_CPU, LIMIT_UPTIME };

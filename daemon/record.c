@@ -272,25 +272,34 @@ static void write_own_constants(struct engine *e, struct jsonw *w, struct proces
     jsonw_raw(w, r->record.data, r->record.len);
 }
 
-/* A key of the app in its stored form. */
-static void write_key(struct jsonw *w, const struct app_spec *s, const char *name)
+static void write_max_memory(struct jsonw *w, const struct max_memory_options *m)
 {
-    json_t *value = app_spec_key_to_json(s, option_by_name(name));
-
-    write_json(w, name, value);
-    json_decref(value);
+    jsonw_key(w, "max_memory");
+    jsonw_obj_begin(w);
+    if (m->soft) {
+        jsonw_kint(w, "soft", m->soft);
+        jsonw_kint(w, "window", m->window);
+    }
+    if (m->hard)
+        jsonw_kint(w, "hard", m->hard);
+    jsonw_obj_end(w);
 }
 
 static void write_limits(struct jsonw *w, const struct app_spec *s)
 {
     if (s->max_memory_restart)
-        write_key(w, s, "max_memory_restart");
+        jsonw_kint(w, "max_memory_restart", s->max_memory_restart);
     if (s->max_memory.soft || s->max_memory.hard)
-        write_key(w, s, "max_memory");
-    if (s->max_cpu_restart.percent)
-        write_key(w, s, "max_cpu_restart");
+        write_max_memory(w, &s->max_memory);
+    if (s->max_cpu_restart.percent) {
+        jsonw_key(w, "max_cpu_restart");
+        jsonw_obj_begin(w);
+        jsonw_kint(w, "percent", s->max_cpu_restart.percent);
+        jsonw_kint(w, "for", s->max_cpu_restart.time);
+        jsonw_obj_end(w);
+    }
     if (s->max_uptime)
-        write_key(w, s, "max_uptime");
+        jsonw_kint(w, "max_uptime", s->max_uptime);
 }
 
 static void write_policy(struct jsonw *w, const struct app_spec *s)
@@ -323,8 +332,14 @@ static void write_policy(struct jsonw *w, const struct app_spec *s)
 
 static void write_sockets(struct jsonw *w, const struct app_spec *s)
 {
-    if (s->listen.n)
-        write_key(w, s, "listen");
+    if (s->listen.n) {
+        json_t *list = app_spec_key_to_json(s, option_by_name("listen"));
+        _cleanup_free_ char *text = json_dumps(list, JSON_COMPACT);
+
+        jsonw_key(w, "listen");
+        jsonw_raw(w, text, strlen(text));
+        json_decref(list);
+    }
     if (app_is_cluster(s)) {
         jsonw_kstr(w, "cluster_schedule", s->cluster_schedule);
         jsonw_kbool(w, "graceful_http", s->graceful_http);
