@@ -173,6 +173,9 @@ void engine_connect_run(struct engine *e,
                         struct process *p); /* channel and notify socket of the current run */
 void engine_attach_logs(struct engine *e, uint64_t run, const json_t *blob);
 void engine_attach_process_logs(struct engine *e, struct process *p);
+/* The new process of a reload that has ended already, though its end is still to be handled: what it said of
+ * its readiness is not to cost the old one its place. */
+bool engine_candidate_died(struct engine *e, uint64_t run);
 void engine_watch_foreign(struct engine *e, uint64_t run);
 void engine_unwatch(struct engine *e, struct hold *h);
 char *engine_blob(const struct process *p,
