@@ -8,6 +8,7 @@
 #include "common/err.h"
 #include "config/option_fields.h"
 #include "config/options.h"
+#include "config/times.h"
 #include "config/values.h"
 
 static bool has_control(const char *text)
@@ -178,5 +179,7 @@ int app_spec_validate(const struct app_spec *s, struct err *e)
     const struct option_row *rows = options(&n);
     int r = check_fields(rows, n, s, e);
 
-    return r < 0 ? r : check_limits(s, e);
+    if (r == 0)
+        r = check_limits(s, e);
+    return r < 0 ? r : check_times(s, e);
 }

@@ -18,6 +18,7 @@
 #include "daemon/methods.h"
 #include "daemon/preload.h"
 #include "daemon/saved.h"
+#include "daemon/schedules.h"
 #include "daemon/sockets.h"
 #include "daemon/testkill.h"
 #include "daemon/users.h"
@@ -124,6 +125,7 @@ void engine_ready(struct engine *e)
     if (own->fds[KW_FD_ATTACH] >= 0)
         e->attach = keeper_attach_new(&e->loop, own->fds[KW_FD_ATTACH], engine_keeper_asked, e);
     engine_send(e, &serves);
+    schedules_look(e, NULL);
     if (e->engines > 1)
         event_emit(e, &(struct event){.kind = EVENT_ENGINE, .text = "the apps went on"});
     log_info("ready after %llu ms", (unsigned long long)(clock_wall_ms() - e->started_ms));
@@ -199,6 +201,8 @@ void engine_end(struct engine *e)
     }
     metrics_free(e->metrics);
     e->metrics = NULL;
+    schedules_free(e->schedules);
+    e->schedules = NULL;
     trigger_abort(e);
     users_close(users); /* before the server: requests may wait for it too */
     keeper_attach_close(e->attach);
@@ -254,6 +258,7 @@ static int engine_init(struct engine *e, const char *home, int keeper_fd, struct
     e->sockets = sockets_new(e);
     engine_cluster_init(e);
     e->metrics = metrics_new(e);
+    e->schedules = schedules_new(e);
     e->users = users_open(&e->loop, users_ask);
     if (!e->users)
         return err_set(err, -EMFILE, "cannot make the event loop's wake-up for user look-ups");

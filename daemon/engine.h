@@ -35,6 +35,7 @@ struct cluster;
 struct limit_state;
 struct limits;
 struct restore;
+struct schedules;
 struct shutdown;
 struct sockets;
 struct spawn_wait;
@@ -69,6 +70,7 @@ struct engine {
     struct metrics *metrics; /* what all processes use; NULL once the engine ends */
     struct cluster *cluster; /* Node's clusters, and the channels of all runs */
     struct limits *limits;
+    struct schedules *schedules; /* NULL once the engine ends */
     struct sys sys;
 
     char home_id[33];
