@@ -223,7 +223,8 @@ static void draw_log(struct monit *m)
     for (size_t i = first; i < end; i++)
         draw_line(m, r, r->y + 1 + (int)(i - first), monit_log_line(&m->log, i));
     if (!m->log.n && row && height)
-        monit_put(m, r->y + 1, r->x, r->columns, COLOR_DIM, "no lines yet");
+        monit_put(m, r->y + 1, r->x, r->columns, COLOR_DIM,
+                  row->no_log ? "it keeps no log (disable_logs)" : "no lines yet");
 }
 
 static void draw_title(struct monit *m, int columns)
