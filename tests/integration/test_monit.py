@@ -12,7 +12,8 @@ NOISY = "#!/bin/sh\necho 'hello データ'\nprintf 'evil \\033[2J\\033]0;title\\
 
 
 class Monit(PmTest):
-    columns, rows = 80, 24
+    columns = 80
+    rows = 24
 
     def setUp(self):
         super().setUp()
