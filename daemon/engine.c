@@ -15,6 +15,7 @@
 #include "common/plog.h"
 #include "daemon/app_cache.h"
 #include "daemon/engine_cluster.h"
+#include "daemon/limits.h"
 #include "daemon/methods.h"
 #include "daemon/preload.h"
 #include "daemon/saved.h"
@@ -123,6 +124,7 @@ void engine_ready(struct engine *e)
     e->server = server_new(&cfg);
     if (own->fds[KW_FD_ATTACH] >= 0)
         e->attach = keeper_attach_new(&e->loop, own->fds[KW_FD_ATTACH], engine_keeper_asked, e);
+    e->limits = limits_new(e, e->metrics);
     engine_send(e, &serves);
     if (e->engines > 1)
         event_emit(e, &(struct event){.kind = EVENT_ENGINE, .text = "the apps went on"});
@@ -197,6 +199,10 @@ void engine_end(struct engine *e)
     TAILQ_FOREACH (p, supervisor_shadows(e->sup), entry) {
         engine_spawn_forget(runtime_of(p));
     }
+    limits_free(e->limits);
+    e->limits = NULL;
+    metrics_free(e->metrics);
+    e->metrics = NULL;
     trigger_abort(e);
     users_close(users); /* before the server: requests may wait for it too */
     keeper_attach_close(e->attach);
@@ -251,6 +257,7 @@ static int engine_init(struct engine *e, const char *home, int keeper_fd, struct
     e->sup = supervisor_new(&e->sys);
     e->sockets = sockets_new(e);
     engine_cluster_init(e);
+    e->metrics = metrics_new(e);
     e->users = users_open(&e->loop, users_ask);
     if (!e->users)
         return err_set(err, -EMFILE, "cannot make the event loop's wake-up for user look-ups");

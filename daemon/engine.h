@@ -20,6 +20,7 @@
 #include "daemon/holds.h"
 #include "daemon/keeperlink.h"
 #include "daemon/logs.h"
+#include "daemon/metrics.h"
 #include "daemon/server.h"
 #include "daemon/store.h"
 #include "daemon/supervisor.h"
@@ -65,6 +66,7 @@ struct engine {
     char *graceful_http;     /* the preload of cluster workers; NULL: it is not installed */
     bool graceful_for_all;   /* other users can read it */
     bool graceful_told;      /* that it cannot be used */
+    struct metrics *metrics; /* what all processes use; NULL once the engine ends */
     struct cluster *cluster; /* Node's clusters, and the channels of all runs */
     struct limits *limits;
     struct sys sys;
@@ -110,9 +112,9 @@ struct runtime {
     struct buf record; /* constant part of its list record, of that configuration (app_cache_version) */
     uint64_t record_version;
     struct limit_state *limits; /* NULL: its app has none */
-    /* the last look at /proc */
-    uint64_t sampled_ms, cpu_ticks, memory_bytes;
-    double cpu_percent;
+    uint64_t sampled_run;       /* whose the sample is: see metrics_of */
+    struct metrics_sample sample;
+    bool want_pss;
 };
 static inline struct runtime *runtime_of(const struct process *p)
 {
