@@ -111,10 +111,10 @@ struct runtime {
     char *version;               /* of the nearest package.json; NULL = none */
     struct buf record; /* constant part of its list record, of that configuration (app_cache_version) */
     uint64_t record_version;
-    struct limit_state *limits; /* NULL: its app has none */
-    uint64_t sampled_run;       /* whose the sample is: see metrics_of */
+    uint64_t sampled_run; /* whose the sample is: see metrics_of */
     struct metrics_sample sample;
     bool want_pss;
+    struct limit_state *limits; /* NULL: its app has none */
 };
 static inline struct runtime *runtime_of(const struct process *p)
 {
