@@ -94,6 +94,48 @@ static const struct option_row log_rate_limit_rows[] = {
      .help = "Bytes a second that a process may write on average; 0 is no limit."},
 };
 
+static const struct option_row watch_rows[] = {
+    {.name = "use_polling",
+     .type = OPT_BOOL,
+     .store = STORE_BOOL,
+     IN(watch_options, use_polling),
+     .max = 1,
+     .help = "Look at the files again and again; for network file systems, where the kernel tells nothing."},
+    {.name = "interval",
+     IN_NUMBER(OPT_DURATION, watch_options, interval),
+     .unit = "ms",
+     .min = 100,
+     .max = 3600000,
+     .def = 2000,
+     .help = "Time between two looks when polling."},
+    {.name = "follow_symlinks",
+     .type = OPT_BOOL,
+     .store = STORE_BOOL,
+     IN(watch_options, follow_symlinks),
+     .max = 1,
+     .def = true,
+     .help = "Watch folders that links lead to as well."},
+    {.name = "ignored",
+     .type = OPT_TEXTS,
+     .store = STORE_STRV,
+     IN(watch_options, ignored),
+     .help = "More patterns of what does not count, beside ignore_watch."},
+};
+
+/* The rest of chokidar's options. */
+static const char *const watch_idle[] = {"persistent",
+                                         "ignore_initial",
+                                         "binary_interval",
+                                         "always_stat",
+                                         "depth",
+                                         "await_write_finish",
+                                         "ignore_permission_errors",
+                                         "atomic",
+                                         "disable_globbing",
+                                         "use_fs_events",
+                                         "cwd",
+                                         NULL};
+
 #define GROUP_OF(r, plain)                                                                                   \
     {                                                                                                        \
         .rows = (r), .n = ARRAY_LEN(r), .shorthand = (plain)                                                 \
@@ -102,6 +144,13 @@ static const struct option_row log_rate_limit_rows[] = {
 static const struct option_group log_rotate_group = GROUP_OF(log_rotate_rows, "max_size");
 static const struct option_group log_retention_group = GROUP_OF(log_retention_rows, "max_bytes");
 static const struct option_group log_rate_limit_group = GROUP_OF(log_rate_limit_rows, "lines");
+
+static const struct option_group watch_group = {
+    .rows = watch_rows,
+    .n = ARRAY_LEN(watch_rows),
+    .idle = watch_idle,
+    .idle_why = "folders are watched by the kernel's inotify here, and a save by renaming is one change",
+};
 
 static const struct option_row rows[] = {
     {.name = "name",
@@ -372,6 +421,35 @@ static const struct option_row rows[] = {
      .needs = NEEDS_RESTART,
      .help = "File that holds the pid while the app runs."},
 
+    {.name = "watch",
+     .type = OPT_WATCH,
+     .store = STORE_STRV,
+     .offset = FIELD(watch),
+     .needs = NEEDS_NOTHING,
+     .help = "Restart the app when files change: true for those in cwd, or paths (files, folders, globs)."},
+    {.name = "ignore_watch",
+     .type = OPT_TEXTS,
+     .store = STORE_STRV,
+     .offset = FIELD(ignore_watch),
+     .needs = NEEDS_NOTHING,
+     .help = "Names, paths or globs whose changes do not count; by default node_modules and what begins with "
+             "a dot. .git, PM_HOME, and the app's own log and pid files never count."},
+    {.name = "ext",
+     .type = OPT_TEXTS,
+     .store = STORE_STRV,
+     .offset = FIELD(ext),
+     .needs = NEEDS_NOTHING,
+     .help = "Only files with these extensions count: a list, or one text such as js,json."},
+    {.name = "watch_delay",
+     MS(watch_delay),
+     .def = 200,
+     .needs = NEEDS_NOTHING,
+     .help = "Time without further changes before the restart."},
+    {.name = "watch_options",
+     GROUP(watch_group, watch_options),
+     .needs = NEEDS_NOTHING,
+     .help = "How files are watched."},
+
     {.name = "instance_var",
      STR(OPT_STRING, instance_var),
      .def_text = "NODE_APP_INSTANCE",
@@ -405,10 +483,6 @@ static const struct option_group top = GROUP_OF(rows, NULL);
 #define NO_WINDOWS "it is about Windows"
 
 static const struct foreign_key foreign[] = {
-    {.name = "watch", .type = OPT_WATCH},
-    {.name = "ignore_watch", .type = OPT_WATCH},
-    {.name = "watch_delay", .type = OPT_DURATION},
-    {.name = "watch_options", .type = OPT_MAP},
     {.name = "max_memory_restart", .type = OPT_SIZE},
     {.name = "cron_restart", .aliases = {"cron"}, .type = OPT_CRON},
     {.name = "disable_source_map_support", .type = OPT_ANY, .why = "source maps are never switched on here"},

@@ -37,6 +37,7 @@ struct sockets;
 struct spawn_wait;
 struct update;
 struct users;
+struct watches;
 struct worker;
 
 struct engine {
@@ -64,6 +65,7 @@ struct engine {
     bool graceful_for_all;   /* other users can read it */
     bool graceful_told;      /* that it cannot be used */
     struct cluster *cluster; /* Node's clusters, and the channels of all runs */
+    struct watches *watches; /* of files; NULL before the state is together, and at the end */
     struct sys sys;
 
     char home_id[33];
