@@ -226,7 +226,7 @@ static void toggle_watch(struct plan *p)
 
     if (path && !*path && all_watched(p)) {
         json_object_set_new(p->set, "watch", json_array());
-        out_say(&p->c->out, "watch is off now; --watch once more turns it on");
+        out_note(&p->c->out, "watch is off now; --watch once more turns it on");
     }
 }
 

@@ -297,6 +297,16 @@ static void write_policy(struct jsonw *w, const struct app_spec *s)
         jsonw_kstr(w, "gid", s->gid);
 }
 
+static void write_watch(struct jsonw *w, const struct app_spec *s)
+{
+    if (*s->ignore_watch)
+        write_strings(w, "ignore_watch", s->ignore_watch);
+    if (*s->ext)
+        write_strings(w, "ext", s->ext);
+    if (*s->watch)
+        jsonw_kint(w, "watch_delay", s->watch_delay);
+}
+
 static void write_sockets(struct jsonw *w, const struct app_spec *s)
 {
     if (s->listen.n) {
@@ -339,6 +349,7 @@ static void make_config(struct jsonw *w, const struct app_spec *s)
     jsonw_kstr(w, "username", user_of(s));
     write_command(w, s);
     write_policy(w, s);
+    write_watch(w, s);
     write_sockets(w, s);
     write_constants(w);
     jsonw_key(w, "env");

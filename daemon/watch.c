@@ -14,9 +14,11 @@ bool watcher_polls(const struct watcher *w)
     return w->rules->polling || w->fallback;
 }
 
+/* While new folders are looked for there may be more to come. */
 static uint64_t restart_due(const struct watcher *w)
 {
-    uint64_t due = watch_calm_due(&w->calm, w->delay_ms);
+    bool looking = !watcher_polls(w) && (w->scan || w->scan_at);
+    uint64_t due = looking ? watch_calm_last(&w->calm, w->delay_ms) : watch_calm_due(&w->calm, w->delay_ms);
 
     return due < w->busy_until ? w->busy_until : due;
 }

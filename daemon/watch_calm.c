@@ -18,13 +18,20 @@ void watch_calm_note(struct watch_calm *c, uint64_t now_ms, const char *path)
     }
 }
 
-uint64_t watch_calm_due(const struct watch_calm *c, uint64_t delay_ms)
+uint64_t watch_calm_last(const struct watch_calm *c, uint64_t delay_ms)
 {
     uint64_t longest = delay_ms * WATCH_LONGEST > WATCH_AT_LEAST ? delay_ms * WATCH_LONGEST : WATCH_AT_LEAST;
 
+    return c->path ? c->first_ms + longest : UINT64_MAX;
+}
+
+uint64_t watch_calm_due(const struct watch_calm *c, uint64_t delay_ms)
+{
+    uint64_t calm = c->last_ms + delay_ms, last = watch_calm_last(c, delay_ms);
+
     if (!c->path)
         return UINT64_MAX;
-    return c->last_ms + delay_ms < c->first_ms + longest ? c->last_ms + delay_ms : c->first_ms + longest;
+    return calm < last ? calm : last;
 }
 
 void watch_calm_clear(struct watch_calm *c)

@@ -17,6 +17,7 @@ struct watch_calm {
 
 void watch_calm_note(struct watch_calm *c, uint64_t now_ms, const char *path);
 uint64_t watch_calm_due(const struct watch_calm *c, uint64_t delay_ms); /* UINT64_MAX = never */
+uint64_t watch_calm_last(const struct watch_calm *c, uint64_t delay_ms); /* although changes go on */
 void watch_calm_clear(struct watch_calm *c);
 
 /* "src/app.js changed", "src/app.js and 3 more changed": paths are shown from `cwd`. */
