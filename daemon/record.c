@@ -190,8 +190,8 @@ static void write_env(struct jsonw *w, char *const *env, bool beside_fields)
 /* Fields that PM2 always has and that have one true value here. */
 static void write_constants(struct jsonw *w)
 {
-    static const char *const off[] = {"vizion",         "pmx",    "automation",
-                                      "windowsHide", "vizion_running", "km_link"};
+    static const char *const off[] = {"vizion",         "pmx",    "automation", "windowsHide",
+                                      "vizion_running", "km_link"};
 
     for (size_t i = 0; i < ARRAY_LEN(off); i++)
         jsonw_kbool(w, off[i], false);

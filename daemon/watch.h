@@ -1,7 +1,7 @@
 /*
- * Restarts of apps whose files have changed (`watch`). One inotify descriptor for all apps; folders are walked
- * on a thread (watch_scan.h), events are read from the loop, changes gathered (watch_calm.h), and then the
- * app's processes are restarted (act.h). Where the kernel has no watches left, files are polled.
+ * Restarts of apps whose files have changed (`watch`). One inotify descriptor for all apps; folders are
+ * walked on a thread (watch_scan.h), events are read from the loop, changes gathered (watch_calm.h), and then
+ * the app's processes are restarted (act.h). Where the kernel has no watches left, files are polled.
  */
 #ifndef PM_DAEMON_WATCH_H
 #define PM_DAEMON_WATCH_H

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WATCH_LONGEST 10    /* delays after the first change the restart comes anyhow, */
+#define WATCH_LONGEST  10   /* delays after the first change the restart comes anyhow, */
 #define WATCH_AT_LEAST 2000 /* but not before so many ms */
 
 struct watch_calm {
@@ -16,7 +16,7 @@ struct watch_calm {
 };
 
 void watch_calm_note(struct watch_calm *c, uint64_t now_ms, const char *path);
-uint64_t watch_calm_due(const struct watch_calm *c, uint64_t delay_ms); /* UINT64_MAX = never */
+uint64_t watch_calm_due(const struct watch_calm *c, uint64_t delay_ms);  /* UINT64_MAX = never */
 uint64_t watch_calm_last(const struct watch_calm *c, uint64_t delay_ms); /* although changes go on */
 void watch_calm_clear(struct watch_calm *c);
 

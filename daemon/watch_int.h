@@ -48,14 +48,14 @@ struct watcher {
     uint64_t delay_ms;
     struct watch_dir *dirs;
     size_t n_dirs;
-    struct watch_scan *scan; /* under way; NULL = none */
+    struct watch_scan *scan;  /* under way; NULL = none */
     struct watch_files files; /* when polling */
     size_t n_polled;          /* folders */
-    bool walked;             /* at least once, so that what is new is a change */
-    bool fallback;           /* polls because there are no watches */
-    const char *refused;     /* why nothing is watched; NULL */
-    uint64_t scan_at;        /* mono ms; 0 = no walk is wanted */
-    uint64_t since_s;        /* for that walk: struct watch_scan */
+    bool walked;              /* at least once, so that what is new is a change */
+    bool fallback;            /* polls because there are no watches */
+    const char *refused;      /* why nothing is watched; NULL */
+    uint64_t scan_at;         /* mono ms; 0 = no walk is wanted */
+    uint64_t since_s;         /* for that walk: struct watch_scan */
     uint64_t last_took_ms;
     struct watch_calm calm;
     uint64_t busy_until; /* mono ms: before that the restart isn't tried again */
@@ -76,10 +76,11 @@ void watcher_fall_back(struct watcher *w, int error);
 
 /* watch_inotify.c */
 bool watches_open(struct watches *a); /* the inotify descriptor; false and errno */
-void watches_put(struct watcher *w); /* w->dirs into the buckets */
-void watches_drop(struct watches *a, struct watch_dir *v, size_t n, bool listed); /* and out again; frees them */
+void watches_put(struct watcher *w);  /* w->dirs into the buckets */
+void watches_drop(struct watches *a, struct watch_dir *v, size_t n,
+                  bool listed); /* and out again; frees them */
 bool watches_knows(const struct watcher *w, int wd);
-void watches_replay(struct watches *a);       /* a walk is over */
+void watches_replay(struct watches *a);        /* a walk is over */
 void watches_remove_unused(struct watches *a); /* when no walk is under way */
 
 /* watch_restart.c: false when it has to wait */

@@ -61,8 +61,8 @@ static void add_watch(struct watch_rules *r, const char *entry)
 /* A slash or two stars at the end leave out the folder itself as well. */
 static void add_path(struct watch_rules *r, const char *pattern)
 {
-    char *full = *pattern == '/' ? xstrdup(pattern)
-                                 : xasprintf("%s/%s", strcmp(r->cwd, "/") ? r->cwd : "", pattern);
+    char *full =
+        *pattern == '/' ? xstrdup(pattern) : xasprintf("%s/%s", strcmp(r->cwd, "/") ? r->cwd : "", pattern);
     size_t len = strlen(full);
 
     if (len > 3 && strcmp(full + len - 3, "/**") == 0)

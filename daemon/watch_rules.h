@@ -1,6 +1,7 @@
 /*
- * Which changes of files count for an app: its keys watch, ignore_watch, ext and watch_options, compiled. Made
- * on the loop, read by the thread that looks at the folders, so it is never changed and shared by counting.
+ * Which changes of files count for an app: its keys watch, ignore_watch, ext and watch_options, compiled.
+ * Made on the loop, read by the thread that looks at the folders, so it is never changed and shared by
+ * counting.
  */
 #ifndef PM_DAEMON_WATCH_RULES_H
 #define PM_DAEMON_WATCH_RULES_H

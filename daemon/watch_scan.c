@@ -14,15 +14,15 @@
 #include "common/mem.h"
 
 /* A write is told when the file is closed: one event a save, and none for a file that is kept open. */
-#define EVENTS                                                                                                \
-    (IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF |    \
+#define EVENTS                                                                                               \
+    (IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF |  \
      IN_ONLYDIR | IN_EXCL_UNLINK)
 
 struct walk {
     struct watch_scan *s;
     unsigned root;
-    size_t begin;    /* of this root's folders */
-    uint64_t *seen;  /* device and inode hashed, open addressing; links may lead to a folder twice */
+    size_t begin;   /* of this root's folders */
+    uint64_t *seen; /* device and inode hashed, open addressing; links may lead to a folder twice */
     size_t n_seen, seen_size;
 };
 
@@ -134,9 +134,9 @@ static void look_at_file(struct walk *w, int dir, const char *path, const char *
     if (s->inotify >= 0)
         return;
     uint64_t key = hash_text(path);
-    uint64_t look = mix(mix(mix(mix(1, (uint64_t)st.st_mtim.tv_sec), (uint64_t)st.st_mtim.tv_nsec),
-                            (uint64_t)st.st_size),
-                        (uint64_t)st.st_ino);
+    uint64_t look =
+        mix(mix(mix(mix(1, (uint64_t)st.st_mtim.tv_sec), (uint64_t)st.st_mtim.tv_nsec), (uint64_t)st.st_size),
+            (uint64_t)st.st_ino);
     const struct watch_file *was = s->before.size ? file_slot(&s->before, key) : NULL;
 
     if (was && (!was->path || was->look != look))
@@ -172,8 +172,7 @@ static void look_at_entry(struct walk *w, size_t i, int dir, const struct dirent
     const struct watch_root *root = &s->rules->roots[w->root];
     char *path;
 
-    if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0 ||
-        !watch_dir_wants(in, d->d_name))
+    if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0 || !watch_dir_wants(in, d->d_name))
         return;
     path = xasprintf("%s/%s", strcmp(in->path, "/") ? in->path : "", d->d_name);
     if (!in->only && watch_rules_ignore(s->rules, path, d->d_name)) {

@@ -49,16 +49,16 @@ struct watch_scan {
     struct watcher *owner;     /* the loop's; NULL: nobody wants it any more */
     struct watch_rules *rules; /* a reference */
     atomic_bool stop;
-    int inotify;      /* own duplicate; -1 = polling */
-    uint64_t since_s; /* wall clock: files changed since then count as changed; 0 = not looked at */
+    int inotify;               /* own duplicate; -1 = polling */
+    uint64_t since_s;          /* wall clock: files changed since then count as changed; 0 = not looked at */
     struct watch_files before; /* when polling; n == 0 and no memory: the first walk */
 
     /* what was found */
     struct watch_dir *dirs;
     size_t n_dirs, room;
     struct watch_files files;
-    char *changed;   /* the first path that is not as before, on the heap */
-    int error;       /* 0, -ENOSPC (out of watches), -E2BIG (folders), -EFBIG (files) */
+    char *changed; /* the first path that is not as before, on the heap */
+    int error;     /* 0, -ENOSPC (out of watches), -E2BIG (folders), -EFBIG (files) */
     uint64_t took_ms;
 };
 

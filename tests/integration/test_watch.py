@@ -2,11 +2,14 @@
 
 import json
 import os
+import signal
 import time
+import unittest
 
-from harness import PmTest, child, main, wait_until
+from harness import CHILDREN, PmTest, child, main, read_file, wait_until
 
 SILENT = child("silent")[0]
+PRELOAD = os.path.join(CHILDREN, "no_watches.so")
 
 
 class WatchTest(PmTest):
@@ -177,6 +180,42 @@ class Changes(WatchTest):
         n = self.home.restarts("a")
         os.unlink(os.path.join(self.dir, "src/app.js"))
         self.home.wait_restarts("a", n + 1)
+
+
+    @unittest.skipUnless(os.path.exists(PRELOAD), "not under a sanitizer")
+    def test_out_of_watches(self):
+        """Said once, with what to do; then files are polled."""
+        self.home.env.update(LD_PRELOAD=PRELOAD, PM_TEST_WATCHES="3")
+        self.dir = os.path.join(self.home.work, "app")
+        for i in range(5):
+            self.write("d%d/x" % i)
+        self.app(watch_options={"interval": 200})
+        self.assertEqual(self.state(), {"method": "polling", "folders": 6, "ready": True})
+        self.home.start_apps([{"name": "b", "script": SILENT, "cwd": self.dir, "watch": True, "watch_options": {"interval": 200}}])
+        self.wait_ready("b")
+        self.assertEqual(self.home.log().count("sysctl fs.inotify.max_user_watches=524288"), 1)
+        self.assertIn("sysctl", self.home.ok("events", "--nostream", "--lines", "50").out)
+        self.write("d4/x", "longer")
+        self.home.wait_restarts("a", 1)
+        self.home.wait_restarts("b", 1)
+
+    def test_overflow(self):
+        """More at once than the kernel keeps: what changed is found all the same, and what did not is left alone."""
+        queue = int(read_file("/proc/sys/fs/inotify/max_queued_events"))
+        if queue > 70000:
+            self.skipTest("the kernel keeps %d events" % queue)
+        self.app(ext="js")
+        engine = self.home.engine_pid()
+        self.home.engine_may_die = True
+        os.kill(engine, signal.SIGSTOP)
+        for i in range(queue // 2 + 1000):  # one event for each: links
+            for name in ("p", "q"):
+                path = os.path.join(self.dir, "%s%d.txt" % (name, i))
+                os.symlink("nowhere", path)
+        self.write("last.js")
+        os.kill(engine, signal.SIGCONT)
+        self.home.wait_restarts("a", 1)
+        self.assertIn("more changes of files than the kernel keeps", self.home.log())
 
 
 class Life(WatchTest):

@@ -331,13 +331,14 @@ static void test_warnings(void **state)
     assert_true(l.apps.v[0]->watch_options.use_polling);
     assert_string_equal(l.apps.v[0]->ignore_watch[1], "*.log");
     assert_int_equal(l.apps.v[0]->watch_delay, 1000);
-    assert_string_equal(warnings(&l), "f:1:1: deploy: has no effect yet\n"
-                                      "f:4:38: watch_options.awaitWriteFinish: ignored, folders are watched by "
-                                      "the kernel's inotify here, and a save by renaming is one change\n"
-                                      "f:5:5: max_memory_restart: has no effect yet\n"
-                                      "f:8:5: cron: has no effect yet\n"
-                                      "f:9:5: vizion: ignored, it is about git data in PM2's list\n"
-                                      "f:10:5: windowsHide: ignored, it is about Windows\n");
+    assert_string_equal(warnings(&l),
+                        "f:1:1: deploy: has no effect yet\n"
+                        "f:4:39: watch_options.awaitWriteFinish: ignored, folders are watched by "
+                        "the kernel's inotify here, and a save by renaming is one change\n"
+                        "f:5:5: max_memory_restart: has no effect yet\n"
+                        "f:8:5: cron: has no effect yet\n"
+                        "f:9:5: vizion: ignored, it is about git data in PM2's list\n"
+                        "f:10:5: windowsHide: ignored, it is about Windows\n");
     loaded_deinit(&l);
 }
 

@@ -74,7 +74,8 @@ static void test_braces(void **state)
 static struct watch_rules *rules(const char *watch, const char *ignore, const char *ext)
 {
     struct app_spec *s = app_spec_new();
-    const char *keys[] = {"watch", watch, "ignore_watch", ignore, "ext", ext, "cwd", "/srv/app", "out_file", "/srv/app/out.log"};
+    const char *keys[] = {"watch", watch, "ignore_watch", ignore,     "ext",
+                          ext,     "cwd", "/srv/app",     "out_file", "/srv/app/out.log"};
     struct watch_rules *r;
 
     for (size_t i = 0; i < ARRAY_LEN(keys); i += 2) {
@@ -162,8 +163,8 @@ static void test_roots(void **state)
 
 static void test_extensions(void **state)
 {
-    struct watch_rules *r = rules("true", NULL, "js,.ts|*.d.css"), *same = rules("true", NULL, "js, ts|d.css"),
-                       *other = rules("true", NULL, "js");
+    struct watch_rules *r = rules("true", NULL, "js,.ts|*.d.css"),
+                       *same = rules("true", NULL, "js, ts|d.css"), *other = rules("true", NULL, "js");
 
     (void)state;
     assert_true(watch_rules_count(r, &r->roots[0], "/srv/app/x.js", "x.js"));
@@ -208,8 +209,8 @@ static void test_calm(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_globs),      cmocka_unit_test(test_braces), cmocka_unit_test(test_ignored),
-        cmocka_unit_test(test_roots),      cmocka_unit_test(test_calm),   cmocka_unit_test(test_extensions),
+        cmocka_unit_test(test_globs), cmocka_unit_test(test_braces), cmocka_unit_test(test_ignored),
+        cmocka_unit_test(test_roots), cmocka_unit_test(test_calm),   cmocka_unit_test(test_extensions),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
