@@ -12,7 +12,7 @@
 #include "daemon/app_cache.h"
 #include "daemon/app_talk.h"
 #include "daemon/log_paths.h"
-#include "daemon/sample.h"
+#include "daemon/metrics.h"
 #include "daemon/watch.h"
 
 static const char *user_of(const struct app_spec *s)
@@ -36,12 +36,15 @@ static pid_t shown_pid(const struct process *p)
 
 static void write_monit(struct jsonw *w, struct process *p)
 {
-    sample_process(p);
+    double cpu;
+    uint64_t bytes;
+
+    metrics_shown(p, &cpu, &bytes);
     jsonw_key(w, "monit");
     jsonw_obj_begin(w);
-    jsonw_kuint(w, "memory", runtime_of(p)->memory_bytes);
+    jsonw_kuint(w, "memory", bytes);
     jsonw_key(w, "cpu");
-    jsonw_real1(w, runtime_of(p)->cpu_percent);
+    jsonw_real1(w, cpu);
     jsonw_obj_end(w);
 }
 
@@ -58,8 +61,10 @@ static void write_last_exit(struct jsonw *w, const struct process *p)
 static void write_short(struct jsonw *w, struct process *p)
 {
     const struct app_spec *s = p->app->spec;
+    double cpu;
+    uint64_t bytes;
 
-    sample_process(p);
+    metrics_shown(p, &cpu, &bytes);
     jsonw_kuint(w, "id", p->id);
     jsonw_kstr(w, "name", s->name);
     jsonw_kstr(w, "namespace", s->ns);
@@ -73,8 +78,8 @@ static void write_short(struct jsonw *w, struct process *p)
     jsonw_kstr(w, "status", lc_state_word(p->state));
     jsonw_kstr(w, "reason", lc_reason_word(p->reason));
     jsonw_key(w, "cpu");
-    jsonw_real1(w, runtime_of(p)->cpu_percent);
-    jsonw_kuint(w, "memory", runtime_of(p)->memory_bytes);
+    jsonw_real1(w, cpu);
+    jsonw_kuint(w, "memory", bytes);
     jsonw_kstr(w, "user", user_of(s));
     jsonw_kbool(w, "watch", watch_is_on(p->app));
     if (s->disable_logs)

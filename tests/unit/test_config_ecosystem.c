@@ -28,7 +28,7 @@ static void check_app(const struct app_spec *s, const char *node_env, const char
     assert_string_equal(env_get(s->env, "HOME"), "/root");
 }
 
-/* Loads it both without and with --env production; `places` are those of the two warnings. */
+/* Loads it both without and with --env production; `place` is that of the warning. */
 static void check_file(const char *file, const char *place)
 {
     static const char *const envs[][3] = {{NULL, "development", "3000"},
