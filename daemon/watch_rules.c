@@ -116,6 +116,24 @@ static void add_own(struct watch_rules *r, const char *path)
         strv_push(&r->own, xstrdup(path));
 }
 
+static bool is_below(const char *path, const char *folder)
+{
+    size_t len = strlen(folder);
+
+    return strncmp(path, folder, len) == 0 && (path[len] == '\0' || path[len] == '/');
+}
+
+/* What is named in PM_HOME on purpose is watched: an app that is installed there. */
+static void drop_home(struct watch_rules *r)
+{
+    for (size_t i = 0; r->home && i < r->n_roots; i++) {
+        if (strcmp(r->roots[i].path, r->home) == 0 || !is_below(r->roots[i].path, r->home))
+            continue;
+        free(r->home);
+        r->home = NULL;
+    }
+}
+
 struct watch_rules *watch_rules_new(const struct app_spec *s, const char *pm_home)
 {
     struct watch_rules *r = xcalloc(1, sizeof(*r));
@@ -141,6 +159,7 @@ struct watch_rules *watch_rules_new(const struct app_spec *s, const char *pm_hom
         r->dot_files = true;
         strv_push(&r->names, xstrdup("node_modules"));
     }
+    drop_home(r);
     for (char **x = s->ext; *x; x++)
         add_extensions(r, *x);
     add_own(r, s->out_file);
@@ -185,7 +204,7 @@ bool watch_rules_equal(const struct watch_rules *a, const struct watch_rules *b)
 {
     if (a->n_roots != b->n_roots || a->dot_files != b->dot_files || a->follow != b->follow ||
         a->polling != b->polling || a->interval_ms != b->interval_ms || strcmp(a->cwd, b->cwd) != 0 ||
-        strcmp(a->home, b->home) != 0)
+        !a->home != !b->home || (a->home && strcmp(a->home, b->home) != 0))
         return false;
     for (size_t i = 0; i < a->n_roots; i++) {
         const struct watch_root *x = &a->roots[i], *y = &b->roots[i];
@@ -195,13 +214,6 @@ bool watch_rules_equal(const struct watch_rules *a, const struct watch_rules *b)
     }
     return strv_equal(a->own, b->own) && strv_equal(a->names, b->names) && strv_equal(a->paths, b->paths) &&
            strv_equal(a->extensions, b->extensions);
-}
-
-static bool is_below(const char *path, const char *folder)
-{
-    size_t len = strlen(folder);
-
-    return strncmp(path, folder, len) == 0 && (path[len] == '\0' || path[len] == '/');
 }
 
 /* The file itself, with an instance's number ("out-3.log"), or rotated ("out__2026-01-31.log.gz"). */
@@ -224,7 +236,7 @@ static bool is_of_log(const char *path, const char *own)
 
 bool watch_rules_ignore(const struct watch_rules *r, const char *path, const char *name)
 {
-    if ((r->dot_files && *name == '.') || is_below(path, r->home))
+    if ((r->dot_files && *name == '.') || (r->home && is_below(path, r->home)))
         return true;
     for (char **p = r->names; *p; p++)
         if (fnmatch(*p, name, 0) == 0)

@@ -23,7 +23,7 @@ struct watch_rules {
     struct watch_root *roots;
     size_t n_roots;
     char *cwd;
-    char *home;        /* PM_HOME: what is in it never counts */
+    char *home;        /* PM_HOME: what is in it does not count; NULL: a root is in it */
     char **own;        /* paths of the app's own files */
     char **names;      /* patterns of single names */
     char **paths;      /* absolute patterns */

@@ -161,6 +161,15 @@ static void test_roots(void **state)
     watch_rules_unref(r);
 }
 
+static void test_app_in_home(void **state)
+{
+    struct watch_rules *r = rules("home/apps/x", NULL, NULL);
+
+    (void)state;
+    assert_false(ignored(r, "/srv/app/home/apps/x/a.js"));
+    watch_rules_unref(r);
+}
+
 static void test_extensions(void **state)
 {
     struct watch_rules *r = rules("true", NULL, "js,.ts|*.d.css"),
@@ -209,8 +218,9 @@ static void test_calm(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_globs), cmocka_unit_test(test_braces), cmocka_unit_test(test_ignored),
-        cmocka_unit_test(test_roots), cmocka_unit_test(test_calm),   cmocka_unit_test(test_extensions),
+        cmocka_unit_test(test_globs),       cmocka_unit_test(test_braces), cmocka_unit_test(test_ignored),
+        cmocka_unit_test(test_roots),       cmocka_unit_test(test_calm),   cmocka_unit_test(test_extensions),
+        cmocka_unit_test(test_app_in_home),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
