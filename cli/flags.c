@@ -29,8 +29,6 @@
 
 /* PM2's flags that scripts may hold: they are taken, with a warning. */
 #define LATER_FLAGS                                                                                     \
-    {.name = "max-memory-restart", .type = FLAG_TEXT, .arg = "SIZE",                                    \
-     .help = "restart above this much memory", .idle = NOT_YET},                                        \
     {.name = "cron-restart", .alias = "cron", .letter = 'c', .type = FLAG_TEXT, .arg = "PATTERN",       \
      .help = "restart at these times", .idle = NOT_YET},                                                \
     {.name = "execute-command", .letter = 'x', .type = FLAG_BOOL,                                       \
@@ -110,6 +108,8 @@ const struct flag start_flags[] = {
      .help = "wait longer after each crash, from this on", .key = "exp_backoff_restart_delay"},
     {.name = "stop-exit-codes", .type = FLAG_NUMBERS, .arg = "CODE...",
      .help = "exit codes after which it is not started again", .key = "stop_exit_codes"},
+    {.name = "max-memory-restart", .type = FLAG_TEXT, .arg = "SIZE",
+     .help = "replace it when it and its children use more memory", .key = "max_memory_restart"},
     {.name = "watch", .group = "Restart when files change", .letter = 'w', .type = FLAG_OPTIONAL, .arg = "PATH",
      .help = "those of its folder, or PATH; of a known app: on or off", .key = "watch", .value = "true"},
     {.name = "ignore-watch", .type = FLAG_TEXT, .arg = "PATTERN",

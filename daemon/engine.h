@@ -32,6 +32,8 @@ int engine_main(const char *home, int keeper_fd);
 
 struct app_talk;
 struct cluster;
+struct limit_state;
+struct limits;
 struct restore;
 struct shutdown;
 struct sockets;
@@ -68,6 +70,7 @@ struct engine {
     struct metrics *metrics; /* what all processes use; NULL once the engine ends */
     struct cluster *cluster; /* Node's clusters, and the channels of all runs */
     struct watches *watches; /* of files; NULL before the state is together, and at the end */
+    struct limits *limits;
     struct sys sys;
 
     char home_id[33];
@@ -113,6 +116,7 @@ struct runtime {
     uint64_t sampled_run; /* whose the sample is: see metrics_of */
     struct metrics_sample sample;
     bool want_pss;
+    struct limit_state *limits; /* NULL: its app has none */
 };
 static inline struct runtime *runtime_of(const struct process *p)
 {

@@ -48,6 +48,7 @@ KEYED = [
     (["--no-autorestart"], "autorestart", False),
     (["--max-restarts", "5"], "max_restarts", 5),
     (["--min-uptime", "2s"], "min_uptime", 2000),
+    (["--max-memory-restart", "100M"], "max_memory_restart", 100 << 20),
     (["--restart-delay", "30"], "restart_delay", 30),
     (["--exp-backoff-restart-delay", "1m"], "exp_backoff_restart_delay", 60000),
     (["--stop-exit-codes", "3", "4"], "stop_exit_codes", [3, 4]),
@@ -74,7 +75,7 @@ KEYED = [
     (["--gid", "nogroup"], "gid", "nogroup"),
 ] if IS_ROOT else [])
 
-IDLE = [["--max-memory-restart", "100M"], ["-c", "0 4 * * *"], ["--cron", "0 4 * * *"], ["--cron-restart", "0 4 * * *"], ["-x"],
+IDLE = [["-c", "0 4 * * *"], ["--cron", "0 4 * * *"], ["--cron-restart", "0 4 * * *"], ["-x"],
         ["--execute-command"], ["--disable-source-map-support"], ["--no-vizion"], ["--no-pmx"], ["--no-automation"]]
 
 REFUSED = [["--no-daemon"], ["--write"], ["--hp", "/x"], ["--service-name", "x"], ["--wait-ip"], ["--trace"], ["--v8"],
@@ -210,7 +211,7 @@ class StartOptions(PmTest):
         script = self.home.file("app.sh", SCRIPT)
         for i, (words, key, value) in enumerate(KEYED):
             name = "k%d" % i
-            result = self.home.ok(*self.filled(words), "--name", name, "start", script) if i % 2 and words[0] not in ("-l", "--log") else \
+            result = self.home.ok(*self.filled(words), "--name", name, "start", script) if i % 2 and words[0] not in ("-l", "--log", "--watch") else \
                 self.home.ok("start", script, "-n", name, *self.filled(words), "--no-wait")
             self.assertNotIn("warning", result.err)
             self.check(name, key, value, *words)
