@@ -40,6 +40,9 @@ static const struct {
     {"next start", "pm.restart_at", TIME, NEVER},
     {"pid", "pid", NUMBER, IF_NONE},
     {"started", "pm2_env.pm_uptime", TIME, IF_DOWN},
+    {"health", "pm2_env.health.state", TEXT, NEVER},
+    {"last health check", "pm2_env.health.words", TEXT, NEVER},
+    {"checked", "pm2_env.health.checked_at", TIME, NEVER},
     {"cpu", "monit.cpu", PERCENT, IF_DOWN},
     {"memory", "monit.memory", SIZE, IF_DOWN},
     {"restarts", "pm2_env.restart_time", NUMBER, NEVER},
@@ -85,6 +88,8 @@ static const struct {
     {"shutdown by message", "pm2_env.shutdown_with_message", TEXT, IF_NONE},
     {"wait for ready", "pm2_env.wait_ready", TEXT, IF_NONE},
     {"listen timeout", "pm2_env.listen_timeout", SPAN, NEVER},
+    {"watchdog", "pm2_env.watchdog", SPAN, IF_NONE},
+    {"health check", "pm2_env.health_check", TEXT, IF_NONE},
 };
 
 static const json_t *find(const json_t *record, const char *path)
@@ -94,7 +99,7 @@ static const json_t *find(const json_t *record, const char *path)
     if (!dot)
         return json_object_get(record, path);
     _cleanup_free_ char *head = xstrndup(path, (size_t)(dot - path));
-    return json_object_get(json_object_get(record, head), dot + 1);
+    return find(json_object_get(record, head), dot + 1);
 }
 
 /* Any value as text: lists by blanks, what else is not text as JSON. The caller frees. */

@@ -13,6 +13,7 @@
 #include "daemon/app_message.h"
 #include "daemon/engine.h"
 #include "daemon/engine_cluster.h"
+#include "daemon/engine_health.h"
 #include "daemon/foreign.h"
 #include "daemon/log_paths.h"
 #include "daemon/log_policy.h"
@@ -119,11 +120,14 @@ void engine_attach_process_logs(struct engine *e, struct process *p)
         attach_logs(e, hold, p->app->spec, p->id, p->instance);
 }
 
-static void on_ready(void *arg, uint64_t run)
+static void on_said(void *arg, uint64_t run, enum notify_word word)
 {
     struct engine *e = arg;
 
-    supervisor_on_ready(e->sup, run);
+    if (word == NOTIFY_READY)
+        supervisor_on_ready(e->sup, run);
+    else
+        engine_watchdog_heard(e, run, word == NOTIFY_TRIGGER);
 }
 
 void engine_connect_run(struct engine *e, struct process *p)
@@ -141,7 +145,8 @@ void engine_connect_run(struct engine *e, struct process *p)
         uint32_t uid =
             hold->fds[KW_FD_STDOUT] >= 0 && fstat(hold->fds[KW_FD_STDOUT], &st) == 0 ? st.st_uid : geteuid();
 
-        r->notify = notify_new(&e->loop, hold->fds[KW_FD_NOTIFY], p->run, uid, on_ready, e);
+        r->notify = notify_new(&e->loop, hold->fds[KW_FD_NOTIFY], p->run, uid, on_said, e);
+        engine_watchdog_follow(e, p);
     }
 }
 
