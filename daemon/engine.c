@@ -199,6 +199,8 @@ void engine_end(struct engine *e)
     TAILQ_FOREACH (p, supervisor_shadows(e->sup), entry) {
         engine_spawn_forget(runtime_of(p));
     }
+    metrics_free(e->metrics);
+    e->metrics = NULL;
     trigger_abort(e);
     users_close(users); /* before the server: requests may wait for it too */
     keeper_attach_close(e->attach);
@@ -253,6 +255,7 @@ static int engine_init(struct engine *e, const char *home, int keeper_fd, struct
     e->sup = supervisor_new(&e->sys);
     e->sockets = sockets_new(e);
     engine_cluster_init(e);
+    e->metrics = metrics_new(e);
     e->users = users_open(&e->loop, users_ask);
     if (!e->users)
         return err_set(err, -EMFILE, "cannot make the event loop's wake-up for user look-ups");

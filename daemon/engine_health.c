@@ -120,7 +120,8 @@ static void is_healthy(struct health_watch *w, bool first)
 
     if (!first || !w->taken_over)
         event_emit(e, &(struct event){.kind = EVENT_HEALTHY, .p = w->process, .text = w->health.words});
-    supervisor_on_healthy(e->sup, run);
+    if (!engine_candidate_died(e, run))
+        supervisor_on_healthy(e->sup, run);
 }
 
 /* The last thing that is done with the watch: it may be gone afterwards. */
