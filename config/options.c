@@ -8,6 +8,7 @@
 #include "common/err.h"
 #include "common/mem.h"
 #include "config/checks.h"
+#include "config/health_check.h"
 #include "config/listen.h"
 #include "config/suggest.h"
 #include "config/watch_options.h"
@@ -358,6 +359,18 @@ static const struct option_row rows[] = {
      .def = 3000,
      .needs = NEEDS_NOTHING,
      .help = "Time that an app with wait_ready has to become ready."},
+    {.name = "health_check",
+     GROUP(health_check_group, health_check),
+     .needs = NEEDS_NOTHING,
+     .help = "A check that a process must pass to be online, and that is repeated while it runs: one of "
+             "http, tcp "
+             "and exec. A plain value is http."},
+    {.name = "watchdog",
+     MS(watchdog),
+     .needs = NEEDS_RELOAD,
+     .help = "The app says WATCHDOG=1 to NOTIFY_SOCKET at least this often, or it is restarted "
+             "(WATCHDOG_USEC); 0 "
+             "is off."},
 
     {.name = "out_file",
      .aliases = {"out", "output", "out_log"},

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "config/health_check.h"
 #include "config/listen.h"
 
 struct err;
@@ -99,6 +100,8 @@ struct app_spec {
     bool shutdown_with_message;
     bool wait_ready;
     int64_t listen_timeout; /* ms */
+    struct health_check_options health_check;
+    int64_t watchdog; /* ms; 0 = off */
 
     char *out_file, *error_file,
         *log_file; /* absolute; NULL = default names, none for log_file; "/dev/null" = off */

@@ -15,6 +15,7 @@
 #include "common/plog.h"
 #include "daemon/app_cache.h"
 #include "daemon/engine_cluster.h"
+#include "daemon/engine_health.h"
 #include "daemon/limits.h"
 #include "daemon/methods.h"
 #include "daemon/preload.h"
@@ -124,6 +125,7 @@ void engine_ready(struct engine *e)
         _exit(1);
     }
     e->server = server_new(&cfg);
+    engine_health_follow_all(e);
     if (own->fds[KW_FD_ATTACH] >= 0)
         e->attach = keeper_attach_new(&e->loop, own->fds[KW_FD_ATTACH], engine_keeper_asked, e);
     e->limits = limits_new(e, e->metrics);

@@ -31,6 +31,8 @@
 int engine_main(const char *home, int keeper_fd);
 
 struct app_talk;
+struct health_watch;
+struct watchdog;
 struct cluster;
 struct limit_state;
 struct limits;
@@ -106,6 +108,8 @@ struct runtime {
     struct app_talk *talk;       /* what the current run announced on it; NULL = nothing */
     size_t talk_end;             /* bytes of its journal, KW_FD_TALK */
     struct notify *notify;       /* sd_notify socket of the current run */
+    struct health_watch *health; /* of the current run; NULL = it is not checked */
+    struct watchdog *watchdog;   /* the same */
     struct spawn_wait *spawning; /* the current run's child is not asked for yet; NULL = it is */
     bool resumed;                /* put back after the engine's start */
     bool shutting_down;          /* asked to stop because the daemon ends */

@@ -18,6 +18,7 @@
 #include "daemon/cluster.h"
 #include "daemon/engine.h"
 #include "daemon/engine_cluster.h"
+#include "daemon/engine_health.h"
 #include "daemon/engine_listen.h"
 #include "daemon/events.h"
 #include "daemon/log_paths.h"
@@ -355,10 +356,15 @@ static void renew_policies(struct engine *e, const struct app *a)
 
 void engine_set_spec(struct engine *e, struct app *a, struct app_spec *take_spec)
 {
+    struct process *p;
+
     move_pid_files(e, a, take_spec);
     app_spec_free(a->spec);
     a->spec = take_spec;
     renew_policies(e, a);
+    TAILQ_FOREACH (p, &a->processes, app_entry) {
+        engine_health_follow(e, p);
+    }
     engine_save_app(e, a);
 }
 
@@ -381,6 +387,7 @@ static void sys_changed(void *ctx, struct process *p, enum lc_state old)
         engine_note(e, p);
     if (p->state == LC_STOPPING)
         engine_spawn_cancel(p);
+    engine_health_follow(e, p);
     if (p->role != ROLE_SLOT)
         return;
     engine_save_process(e, p);
@@ -411,6 +418,8 @@ static void runtime_closed(uv_handle_t *handle)
 static void runtime_end(struct runtime *r)
 {
     engine_spawn_forget(r);
+    engine_health_end(r);
+    engine_watchdog_end(r);
     engine_cluster_disconnect(r->process);
     notify_free(r->notify);
     r->notify = NULL;
@@ -568,6 +577,7 @@ void engine_sys_init(struct engine *e)
         .replaced = sys_replaced,
         .set_spec = sys_set_spec,
         .app_gone = sys_app_gone,
+        .unready_words = engine_health_words,
     };
     engine_cluster_sys(&e->sys);
 }

@@ -11,6 +11,7 @@
 #include "config/spec.h"
 #include "daemon/app_cache.h"
 #include "daemon/app_talk.h"
+#include "daemon/engine_health.h"
 #include "daemon/log_paths.h"
 #include "daemon/metrics.h"
 #include "daemon/watch.h"
@@ -77,6 +78,8 @@ static void write_short(struct jsonw *w, struct process *p)
     jsonw_kuint(w, "unstable_restarts", p->counters.unstable);
     jsonw_kstr(w, "status", lc_state_word(p->state));
     jsonw_kstr(w, "reason", lc_reason_word(p->reason));
+    if (engine_health_state(p))
+        jsonw_kstr(w, "health", engine_health_state(p));
     jsonw_key(w, "cpu");
     jsonw_real1(w, cpu);
     jsonw_kuint(w, "memory", bytes);
@@ -146,6 +149,9 @@ static bool is_field(const char *name)
                                          "kill_timeout",
                                          "listen_timeout",
                                          "wait_ready",
+                                         "health",
+                                         "health_check",
+                                         "watchdog",
                                          "shutdown_with_message",
                                          "stop_exit_codes",
                                          "uid",
@@ -323,6 +329,8 @@ static void write_policy(struct jsonw *w, const struct app_spec *s)
     jsonw_kint(w, "kill_timeout", s->kill_timeout);
     jsonw_kint(w, "listen_timeout", s->listen_timeout);
     jsonw_kbool(w, "wait_ready", s->wait_ready);
+    if (s->watchdog)
+        jsonw_kint(w, "watchdog", s->watchdog);
     jsonw_kbool(w, "shutdown_with_message", s->shutdown_with_message);
     if (s->stop_exit_codes.n) {
         jsonw_key(w, "stop_exit_codes");
@@ -356,6 +364,14 @@ static void write_sockets(struct jsonw *w, const struct app_spec *s)
         jsonw_key(w, "listen");
         jsonw_raw(w, text, strlen(text));
         json_decref(list);
+    }
+    if (health_check_is_set(s)) {
+        json_t *check = app_spec_key_to_json(s, option_by_name("health_check"));
+        _cleanup_free_ char *text = json_dumps(check, JSON_COMPACT);
+
+        jsonw_key(w, "health_check");
+        jsonw_raw(w, text, strlen(text));
+        json_decref(check);
     }
     if (app_is_cluster(s)) {
         jsonw_kstr(w, "cluster_schedule", s->cluster_schedule);
@@ -418,6 +434,7 @@ static void write_pm2_env(struct engine *e, struct jsonw *w, struct process *p)
     write_own_constants(e, w, p);
     app_text_write(p->app, APP_TEXT_CONFIG, w, make_config);
     write_talk(w, runtime_of(p)->talk);
+    engine_health_write(w, p);
     jsonw_obj_end(w);
 }
 
