@@ -33,7 +33,7 @@ struct metrics {
     uv_work_t work;
     bool passing;
     unsigned asking; /* questions and writes under way */
-    bool full, writing;
+    bool full, writing, host_known;
     int rc, told_rc;
     int store_rc, told_store_rc;
     struct err store_err;
@@ -119,8 +119,9 @@ static void keep(struct metrics *m, uint64_t time)
             metrics_store_add(m->store, (struct metrics_key){r->app, r->instance}, time,
                               r->sample.cpu_percent, r->sample.rss_bytes);
     }
-    metrics_store_add(m->store, (struct metrics_key){0}, time, h->cpu_percent,
-                      h->memory_total - h->memory_available);
+    if (m->host_known) /* CPU needs two looks */
+        metrics_store_add(m->store, (struct metrics_key){0}, time, h->cpu_percent,
+                          h->memory_total - h->memory_available);
 }
 
 static void work_cb(uv_work_t *work)
@@ -135,6 +136,7 @@ static void work_cb(uv_work_t *work)
     }
     pthread_mutex_lock(&m->lock);
     m->rc = metrics_pass_run(m->pass, &m->ctx, m->foreign, m->roots, m->n, wall, mono);
+    m->host_known = m->host_last.mono_ms != 0;
     if (m->proc >= 0)
         metrics_host_read(m->proc, &m->host_last, &m->host_now, wall, mono);
     pthread_mutex_unlock(&m->lock);

@@ -1,6 +1,7 @@
 #include "daemon/metrics_store.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sqlite3.h>
 #include <stdio.h>
@@ -136,8 +137,11 @@ static int migrate(sqlite3 *db, struct err *e)
 
 static int open_once(struct metrics_store *s, struct err *e)
 {
+    _cleanup_close_ int fd = open(s->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600); /* not as umask has it */
     int rc;
 
+    if (fd < 0)
+        return err_set(e, -errno, "metrics.db: cannot open it: %s", strerror(errno));
     if (sqlite3_open_v2(s->path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
                         NULL) != SQLITE_OK)
         rc = fail(s->db, e, "open it");
