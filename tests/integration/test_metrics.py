@@ -26,19 +26,19 @@ while True:
 
 class Metrics(PmTest):
     def burn(self, name="burn"):
-        path = self.h.file("burn.py", BURN)
-        self.h.start(name, [sys.executable, path])
+        path = self.home.file("burn.py", BURN)
+        self.home.start(name, [sys.executable, path])
 
     def series(self, *selectors, **params):
-        with self.h.client() as c:
-            return c.call("metrics", selectors=list(selectors), **params)
+        with self.home.client() as c:
+            return c.call("metrics", dict(params, selectors=list(selectors)))
 
     def now(self, name):
         return self.series(name)["processes"][0].get("now", {})
 
     def test_a_child_that_burns_is_counted(self):
         self.burn()
-        self.h.start("calm", child("silent"))
+        self.home.start("calm", child("silent"))
         wait_until(lambda: self.now("burn").get("processes") == 2 and self.now("burn")["memory"] > 80 * MIB,
                    what=lambda: "the child's memory: %s" % self.now("burn"))
         wait_until(lambda: self.now("burn")["cpu"] > 5, what="the child's CPU")
@@ -47,7 +47,7 @@ class Metrics(PmTest):
         calm = self.now("calm")
         self.assertLess(calm["memory"], 40 * MIB)
         self.assertLess(calm["cpu"], 5)
-        record = self.h.proc("burn")
+        record = self.home.proc("burn")
         self.assertGreater(record["monit"]["memory"], 80 * MIB)
         self.assertGreater(record["monit"]["cpu"], 5)
         with_pss = self.series("burn", pss=True)["processes"][0]
@@ -59,11 +59,11 @@ class Metrics(PmTest):
     def test_nothing_of_an_ended_run_is_shown(self):
         self.burn()
         wait_until(lambda: self.now("burn").get("processes") == 2)
-        self.h.ok("stop", "burn")
-        self.assertEqual(self.h.proc("burn")["monit"], {"memory": 0, "cpu": 0})
+        self.home.ok("stop", "burn")
+        self.assertEqual(self.home.proc("burn")["monit"], {"memory": 0, "cpu": 0})
         self.assertNotIn("now", self.series("burn")["processes"][0])
-        self.h.ok("start", "burn")
-        self.assertGreater(self.h.proc("burn")["monit"]["memory"], 0)
+        self.home.ok("start", "burn")
+        self.assertGreater(self.home.proc("burn")["monit"]["memory"], 0)
 
     def test_history_outlives_the_engine(self):
         self.burn()
@@ -71,14 +71,14 @@ class Metrics(PmTest):
         def points():
             return self.series("burn")["processes"][0]["points"]
         wait_until(lambda: len(points()) > 2, what="points of single seconds")
-        path = os.path.join(self.h.home, "metrics.db")
+        path = os.path.join(self.home.path, "metrics.db")
 
         def stored():
             return os.path.exists(path) and len(points()) > 12
         wait_until(stored, timeout=60, what="points in metrics.db")
         self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o600)
         before = points()[0]
-        self.h.replace_engine()
+        self.home.replace_engine()
         self.assertEqual(points()[0], before)
         wait_until(lambda: self.now("burn").get("processes") == 2, what="samples of the new engine")
         seconds, n, cpu_min, cpu_avg, cpu_max, mem_min, mem_avg, mem_max = before
@@ -89,32 +89,32 @@ class Metrics(PmTest):
         self.burn()
         wait_until(lambda: self.series("burn")["processes"][0]["points"], what="a point")
         wait_until(lambda: self.now("burn").get("fds", 0) > 50, what="descriptors")
-        shown = self.h.ok("describe", "burn").out
+        shown = self.home.ok("describe", "burn").out
         for word in ("processes", "threads", "descriptors", "disk read", "context switches", "memory (PSS)", "cpu, 10 min"):
             self.assertIn(word, shown)
         # Single seconds until what is kept of them is older than the range.
-        wait_until(lambda: json.loads(self.h.ok("metrics", "burn", "--since", "5min", "--json").out)["processes"][0]["points"],
+        wait_until(lambda: json.loads(self.home.ok("metrics", "burn", "--since", "5min", "--json").out)["processes"][0]["points"],
                    what="points with --json")
-        rows = list(csv.DictReader(io.StringIO(self.h.ok("metrics", "burn", "--since", "5min", "--csv").out)))
+        rows = list(csv.DictReader(io.StringIO(self.home.ok("metrics", "burn", "--since", "5min", "--csv").out)))
         burn = [r for r in rows if r["name"] == "burn"]
         self.assertTrue(burn)
         self.assertGreaterEqual(float(burn[-1]["cpu_max"]), float(burn[-1]["cpu_min"]))
         self.assertTrue(all(r["id"] == "" for r in rows if r["name"] == "(host)"))
-        table = self.h.ok("metrics").out
+        table = self.home.ok("metrics").out
         self.assertIn("burn", table)
         self.assertIn("(host)", table)
         self.assertIn("load", table)
-        self.assertIn("--since", self.h.fails(2, "metrics", "--since", "soon").err)
-        self.assertIn("cannot go together", self.h.fails(2, "metrics", "--csv", "--json").err)
-        self.assertIn("nosuch", self.h.fails(1, "metrics", "nosuch").err)
+        self.assertIn("--since", self.home.fails(2, "metrics", "--since", "soon").err)
+        self.assertIn("cannot go together", self.home.fails(2, "metrics", "--csv", "--json").err)
+        self.assertIn("nosuch", self.home.fails(1, "metrics", "nosuch").err)
 
     def test_damaged_history_begins_anew(self):
-        os.makedirs(self.h.home, mode=0o700, exist_ok=True)
-        with open(os.path.join(self.h.home, "metrics.db"), "w") as f:
+        os.makedirs(self.home.path, mode=0o700, exist_ok=True)
+        with open(os.path.join(self.home.path, "metrics.db"), "w") as f:
             f.write("not a database, not even a short one of any kind" * 50)
         self.burn()
         wait_until(lambda: self.series("burn")["processes"][0]["points"], what="a point")
-        self.assertIn("begins anew", self.h.log())
+        self.assertIn("begins anew", self.home.log())
 
 
 if __name__ == "__main__":
