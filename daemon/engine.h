@@ -32,6 +32,8 @@ int engine_main(const char *home, int keeper_fd);
 
 struct app_talk;
 struct cluster;
+struct limit_state;
+struct limits;
 struct restore;
 struct shutdown;
 struct sockets;
@@ -66,6 +68,7 @@ struct engine {
     bool graceful_told;      /* that it cannot be used */
     struct metrics *metrics; /* what all processes use; NULL once the engine ends */
     struct cluster *cluster; /* Node's clusters, and the channels of all runs */
+    struct limits *limits;
     struct sys sys;
 
     char home_id[33];
@@ -111,6 +114,7 @@ struct runtime {
     uint64_t sampled_run; /* whose the sample is: see metrics_of */
     struct metrics_sample sample;
     bool want_pss;
+    struct limit_state *limits; /* NULL: its app has none */
 };
 static inline struct runtime *runtime_of(const struct process *p)
 {

@@ -137,6 +137,10 @@ static bool is_field(const char *name)
                                          "max_restarts",
                                          "restart_delay",
                                          "exp_backoff_restart_delay",
+                                         "max_memory_restart",
+                                         "max_memory",
+                                         "max_cpu_restart",
+                                         "max_uptime",
                                          "kill_timeout",
                                          "listen_timeout",
                                          "wait_ready",
@@ -273,6 +277,36 @@ static void write_own_constants(struct engine *e, struct jsonw *w, struct proces
     jsonw_raw(w, r->record.data, r->record.len);
 }
 
+static void write_max_memory(struct jsonw *w, const struct max_memory_options *m)
+{
+    jsonw_key(w, "max_memory");
+    jsonw_obj_begin(w);
+    if (m->soft) {
+        jsonw_kint(w, "soft", m->soft);
+        jsonw_kint(w, "window", m->window);
+    }
+    if (m->hard)
+        jsonw_kint(w, "hard", m->hard);
+    jsonw_obj_end(w);
+}
+
+static void write_limits(struct jsonw *w, const struct app_spec *s)
+{
+    if (s->max_memory_restart)
+        jsonw_kint(w, "max_memory_restart", s->max_memory_restart);
+    if (s->max_memory.soft || s->max_memory.hard)
+        write_max_memory(w, &s->max_memory);
+    if (s->max_cpu_restart.percent) {
+        jsonw_key(w, "max_cpu_restart");
+        jsonw_obj_begin(w);
+        jsonw_kint(w, "percent", s->max_cpu_restart.percent);
+        jsonw_kint(w, "for", s->max_cpu_restart.time);
+        jsonw_obj_end(w);
+    }
+    if (s->max_uptime)
+        jsonw_kint(w, "max_uptime", s->max_uptime);
+}
+
 static void write_policy(struct jsonw *w, const struct app_spec *s)
 {
     jsonw_kbool(w, "autorestart", s->autorestart);
@@ -283,6 +317,7 @@ static void write_policy(struct jsonw *w, const struct app_spec *s)
     jsonw_kint(w, "restart_delay", s->restart_delay);
     if (s->exp_backoff_restart_delay)
         jsonw_kint(w, "exp_backoff_restart_delay", s->exp_backoff_restart_delay);
+    write_limits(w, s);
     jsonw_kint(w, "kill_timeout", s->kill_timeout);
     jsonw_kint(w, "listen_timeout", s->listen_timeout);
     jsonw_kbool(w, "wait_ready", s->wait_ready);
