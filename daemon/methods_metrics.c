@@ -252,6 +252,10 @@ void method_metrics(void *engine, struct rpc_request *r)
     struct process *p;
     struct ask *a;
 
+    if (!e->metrics) {
+        rpc_fail(r, RPC_SHUTTING_DOWN, "the daemon is shutting down");
+        return;
+    }
     if (json_object_get(r->params, "selectors")) {
         struct selection sel;
 
