@@ -36,7 +36,7 @@ static void close_log(struct monit_client *k)
 {
     monit_conn_close(&k->log);
     k->log_up = false;
-    k->logs_id = 0;
+    k->log_new = true;
     k->log_of = -1;
 }
 
@@ -103,6 +103,7 @@ static void ask_detail(struct monit *m)
 
 void monit_client_selected(struct monit *m)
 {
+    close_log(&m->client); /* its lines are another process's now */
     m->client.settled_at = clock_mono_ms() + SETTLE_MS;
     ask_detail(m);
 }
@@ -276,19 +277,20 @@ static bool on_log(void *arg, const json_t *msg)
         k->log_up = true;
         json_object_set_new(params, "lines", json_integer(LOG_HISTORY));
         json_object_set_new(params, "follow", json_true());
-        k->logs_id = monit_conn_send(&k->log, "logs", params);
+        /* In parts: under a flood the answer as a whole would come when the flood is over. */
+        json_object_set_new(params, "stream", json_true());
+        monit_conn_send(&k->log, "logs", params);
         return true;
     }
-    if (k->logs_id && j_int(msg, "id") == k->logs_id) {
-        k->logs_id = 0;
+    if (k->log_new) /* what is there of before is in this log's history again */
         monit_log_clear(&m->log);
-        monit_log_take(&m->log, json_object_get(msg, "result"));
-        if (json_object_get(msg, "error"))
-            monit_say(m, true, "the log cannot be shown: %s",
-                      j_text(json_object_get(msg, "error"), "message"));
-    } else if (strcmp(j_text(msg, "method"), "log") == 0) {
+    k->log_new = false;
+    if (strcmp(j_text(msg, "method"), "log") == 0)
         monit_log_take(&m->log, json_object_get(msg, "params"));
-    }
+    else if (json_object_get(msg, "error"))
+        monit_say(m, true, "the log cannot be shown: %s", j_text(json_object_get(msg, "error"), "message"));
+    else
+        monit_log_take(&m->log, json_object_get(msg, "result"));
     m->dirty = true;
     return true;
 }
