@@ -25,7 +25,8 @@ struct monit_action {
 struct monit_client {
     struct monit_conn main, log;
     bool up, log_up;              /* hello was answered */
-    bool log_new;                 /* nothing of this log has come yet */
+    bool log_new;                 /* the connection broke: its history will come again */
+    unsigned long long log_lines; /* came since it was opened */
     bool was_up;                  /* at any time */
     long long daemon_pid;         /* of the last one */
     long long list_id, detail_id; /* requests that wait for their answers; 0: none */
