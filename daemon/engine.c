@@ -15,6 +15,7 @@
 #include "common/plog.h"
 #include "daemon/app_cache.h"
 #include "daemon/engine_cluster.h"
+#include "daemon/limits.h"
 #include "daemon/methods.h"
 #include "daemon/preload.h"
 #include "daemon/saved.h"
@@ -123,6 +124,7 @@ void engine_ready(struct engine *e)
     e->server = server_new(&cfg);
     if (own->fds[KW_FD_ATTACH] >= 0)
         e->attach = keeper_attach_new(&e->loop, own->fds[KW_FD_ATTACH], engine_keeper_asked, e);
+    e->limits = limits_new(e, e->metrics);
     engine_send(e, &serves);
     if (e->engines > 1)
         event_emit(e, &(struct event){.kind = EVENT_ENGINE, .text = "the apps went on"});
@@ -197,6 +199,8 @@ void engine_end(struct engine *e)
     TAILQ_FOREACH (p, supervisor_shadows(e->sup), entry) {
         engine_spawn_forget(runtime_of(p));
     }
+    limits_free(e->limits);
+    e->limits = NULL;
     metrics_free(e->metrics);
     e->metrics = NULL;
     trigger_abort(e);
