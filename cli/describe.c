@@ -92,6 +92,12 @@ static const struct {
     {"shutdown by message", "pm2_env.shutdown_with_message", TEXT, IF_NONE},
     {"wait for ready", "pm2_env.wait_ready", TEXT, IF_NONE},
     {"listen timeout", "pm2_env.listen_timeout", SPAN, NEVER},
+    {"watch", "pm.watch.method", TEXT, IF_NONE},
+    {"watched folders", "pm.watch.folders", NUMBER, IF_NONE},
+    {"not watched", "pm.watch.trouble", TEXT, IF_NONE},
+    {"ignored by watch", "pm2_env.ignore_watch", TEXT, IF_NONE},
+    {"watched extensions", "pm2_env.ext", TEXT, IF_NONE},
+    {"watch delay", "pm2_env.watch_delay", SPAN, IF_NONE},
 };
 
 static const json_t *find(const json_t *record, const char *path)

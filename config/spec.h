@@ -43,6 +43,14 @@ struct log_rate_limit_options {
     int64_t lines, bytes; /* 0 = no limit */
 };
 
+/* How files are watched; of chokidar's options those that have a meaning here. */
+struct watch_options {
+    bool use_polling;
+    int64_t interval; /* ms between two looks when polling */
+    bool follow_symlinks;
+    char **ignored; /* more patterns, as ignore_watch */
+};
+
 struct max_memory_options {
     int64_t soft, hard; /* bytes; 0 = no limit */
     int64_t window;     /* ms above soft before anything is done */
@@ -107,6 +115,12 @@ struct app_spec {
     int64_t log_block_timeout; /* ms */
     struct log_rate_limit_options log_rate_limit;
     char *pid_file;
+
+    char **watch;        /* paths from cwd whose changes restart the app; empty = off, "." = cwd */
+    char **ignore_watch; /* patterns of what does not count; empty = the default */
+    char **ext;          /* extensions of files that count, without dots; empty = all */
+    int64_t watch_delay; /* ms */
+    struct watch_options watch_options;
 
     char *instance_var;
     char *increment_var; /* variable to which an instance adds its number; NULL = none */

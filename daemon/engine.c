@@ -22,6 +22,7 @@
 #include "daemon/sockets.h"
 #include "daemon/testkill.h"
 #include "daemon/users.h"
+#include "daemon/watch.h"
 
 #define BEAT_MS 1000u
 
@@ -108,6 +109,7 @@ void engine_ready(struct engine *e)
 {
     const struct kw_msg serves = {.type = KW_READY};
     struct hold *own = holds_get(&e->holds, 0);
+    struct app *a;
     struct server_config cfg = {.loop = &e->loop,
                                 .listen_fd = own ? own->fds[KW_FD_LISTEN] : -1,
                                 .arg = e,
@@ -126,6 +128,10 @@ void engine_ready(struct engine *e)
         e->attach = keeper_attach_new(&e->loop, own->fds[KW_FD_ATTACH], engine_keeper_asked, e);
     e->limits = limits_new(e, e->metrics);
     engine_send(e, &serves);
+    e->watches = watches_new(e);
+    TAILQ_FOREACH (a, supervisor_apps(e->sup), entry) {
+        watch_app(e, a);
+    }
     if (e->engines > 1)
         event_emit(e, &(struct event){.kind = EVENT_ENGINE, .text = "the apps went on"});
     log_info("ready after %llu ms", (unsigned long long)(clock_wall_ms() - e->started_ms));
@@ -192,6 +198,8 @@ void engine_end(struct engine *e)
     struct process *p;
 
     update_abort(e, "the daemon is shutting down");
+    watches_free(e->watches);
+    e->watches = NULL;
     e->users = NULL;
     TAILQ_FOREACH (p, supervisor_processes(e->sup), entry) {
         engine_spawn_forget(runtime_of(p));

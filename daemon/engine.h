@@ -40,6 +40,7 @@ struct sockets;
 struct spawn_wait;
 struct update;
 struct users;
+struct watches;
 struct worker;
 
 struct engine {
@@ -68,6 +69,7 @@ struct engine {
     bool graceful_told;      /* that it cannot be used */
     struct metrics *metrics; /* what all processes use; NULL once the engine ends */
     struct cluster *cluster; /* Node's clusters, and the channels of all runs */
+    struct watches *watches; /* of files; NULL before the state is together, and at the end */
     struct limits *limits;
     struct sys sys;
 

@@ -26,6 +26,7 @@
 #include "daemon/package_version.h"
 #include "daemon/pid_file.h"
 #include "daemon/sockets.h"
+#include "daemon/watch.h"
 
 static uint64_t sys_mono_ms(void *ctx)
 {
@@ -316,6 +317,7 @@ void engine_save_app(struct engine *e, struct app *a)
     engine_limit_logs(e, a);
     row.json = app_spec_text(a, &len);
     store_put_app(e->store, &row);
+    watch_app(e, a);
 }
 
 /* A pid file of a running process follows when the name that it is made of changes. */
@@ -440,6 +442,7 @@ static void sys_deleted(void *ctx, struct process *p)
         store_del_app(e->store, p->app->id);
         sockets_app_deleted(e->sockets, p->app->id);
         app_cache_drop(p->app);
+        watch_forget(p->app);
     }
     runtime_end(runtime_of(p));
     p->runtime = NULL;
@@ -537,6 +540,7 @@ static void sys_app_gone(void *ctx, struct app *app)
 {
     (void)ctx;
     app_cache_drop(app);
+    watch_forget(app);
 }
 
 void engine_sys_init(struct engine *e)

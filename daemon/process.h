@@ -28,6 +28,7 @@ struct app {
     struct app_spec *spec;
     struct process_list processes; /* by instance */
     void *cache;                   /* the engine's own: app_cache.h */
+    void *watch;                   /* the same: watch.h; NULL = its files are not watched */
     TAILQ_ENTRY(app) entry;
 };
 TAILQ_HEAD(app_list_head, app);

@@ -13,6 +13,7 @@
 #include "daemon/app_talk.h"
 #include "daemon/log_paths.h"
 #include "daemon/metrics.h"
+#include "daemon/watch.h"
 
 static const char *user_of(const struct app_spec *s)
 {
@@ -80,6 +81,7 @@ static void write_short(struct jsonw *w, struct process *p)
     jsonw_real1(w, cpu);
     jsonw_kuint(w, "memory", bytes);
     jsonw_kstr(w, "user", user_of(s));
+    jsonw_kbool(w, "watch", watch_is_on(p->app));
     if (s->disable_logs)
         jsonw_kbool(w, "disable_logs", true);
     if (!s->log_rows)
@@ -197,8 +199,8 @@ static void write_env(struct jsonw *w, char *const *env, bool beside_fields)
 /* Fields that PM2 always has and that have one true value here. */
 static void write_constants(struct jsonw *w)
 {
-    static const char *const off[] = {"watch",       "vizion",         "pmx",    "automation",
-                                      "windowsHide", "vizion_running", "km_link"};
+    static const char *const off[] = {"vizion",         "pmx",    "automation", "windowsHide",
+                                      "vizion_running", "km_link"};
 
     for (size_t i = 0; i < ARRAY_LEN(off); i++)
         jsonw_kbool(w, off[i], false);
@@ -335,6 +337,16 @@ static void write_policy(struct jsonw *w, const struct app_spec *s)
         jsonw_kstr(w, "gid", s->gid);
 }
 
+static void write_watch(struct jsonw *w, const struct app_spec *s)
+{
+    if (*s->ignore_watch)
+        write_strings(w, "ignore_watch", s->ignore_watch);
+    if (*s->ext)
+        write_strings(w, "ext", s->ext);
+    if (*s->watch)
+        jsonw_kint(w, "watch_delay", s->watch_delay);
+}
+
 static void write_sockets(struct jsonw *w, const struct app_spec *s)
 {
     if (s->listen.n) {
@@ -377,6 +389,7 @@ static void make_config(struct jsonw *w, const struct app_spec *s)
     jsonw_kstr(w, "username", user_of(s));
     write_command(w, s);
     write_policy(w, s);
+    write_watch(w, s);
     write_sockets(w, s);
     write_constants(w);
     jsonw_key(w, "env");
@@ -400,6 +413,7 @@ static void write_pm2_env(struct engine *e, struct jsonw *w, struct process *p)
     jsonw_kuint(w, "created_at", p->created_ms);
     jsonw_kuint(w, "NODE_APP_INSTANCE", p->instance);
     jsonw_kuint(w, "dropped_lines", logs_dropped(e->logs, p->id));
+    jsonw_kbool(w, "watch", watch_is_on(p->app));
     jsonw_kstr(w, "version", runtime_of(p)->version ? runtime_of(p)->version : "N/A");
     write_own_constants(e, w, p);
     app_text_write(p->app, APP_TEXT_CONFIG, w, make_config);
@@ -469,6 +483,7 @@ static void write_own(struct engine *e, struct jsonw *w, struct process *p)
     jsonw_kint(w, "stop_signal", p->app->spec->stop_signal);
     jsonw_kbool(w, "disable_logs", p->app->spec->disable_logs);
     jsonw_kuint(w, "dropped_lines", logs_dropped(e->logs, p->id));
+    watch_write(w, p->app);
     write_log_trouble(e, w, p);
     if (p->last.valid)
         write_exit(w, &p->last);
