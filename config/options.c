@@ -372,6 +372,15 @@ static const struct option_row rows[] = {
      .needs = NEEDS_RESTART,
      .help = "File that holds the pid while the app runs."},
 
+    {.name = "on",
+     .type = OPT_HOOKS,
+     .store = STORE_STRV,
+     .offset = FIELD(on),
+     .needs = NEEDS_NOTHING,
+     .help = "Commands to run or URLs to post to at events of the app: start, online, exit, restart, reload, "
+             "stop, delete, overlimit, errored, limit (or memory), unhealthy, healthy, watch, schedule, "
+             "ready_timeout. They get the event as JSON."},
+
     {.name = "instance_var",
      STR(OPT_STRING, instance_var),
      .def_text = "NODE_APP_INSTANCE",

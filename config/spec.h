@@ -93,6 +93,8 @@ struct app_spec {
     struct log_rate_limit_options log_rate_limit;
     char *pid_file;
 
+    char **on; /* hooks, each "event=target"; see hook_list.h */
+
     char *instance_var;
     char *increment_var; /* variable to which an instance adds its number; NULL = none */
     char **filter_env;   /* what may not be in the name of an inherited variable; "" keeps out all of them */

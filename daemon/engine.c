@@ -15,6 +15,7 @@
 #include "common/plog.h"
 #include "daemon/app_cache.h"
 #include "daemon/engine_cluster.h"
+#include "daemon/hooks_run.h"
 #include "daemon/methods.h"
 #include "daemon/preload.h"
 #include "daemon/saved.h"
@@ -198,6 +199,8 @@ void engine_end(struct engine *e)
         engine_spawn_forget(runtime_of(p));
     }
     trigger_abort(e);
+    hooks_close(e->hooks);
+    e->hooks = NULL;
     users_close(users); /* before the server: requests may wait for it too */
     keeper_attach_close(e->attach);
     e->attach = NULL;
@@ -251,6 +254,7 @@ static int engine_init(struct engine *e, const char *home, int keeper_fd, struct
     e->sup = supervisor_new(&e->sys);
     e->sockets = sockets_new(e);
     engine_cluster_init(e);
+    e->hooks = hooks_open(e);
     e->users = users_open(&e->loop, users_ask);
     if (!e->users)
         return err_set(err, -EMFILE, "cannot make the event loop's wake-up for user look-ups");

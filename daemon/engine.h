@@ -31,6 +31,7 @@ int engine_main(const char *home, int keeper_fd);
 
 struct app_talk;
 struct cluster;
+struct hooks;
 struct restore;
 struct shutdown;
 struct sockets;
@@ -82,6 +83,7 @@ struct engine {
     struct update *update; /* while it is asked for */
     uint64_t engines;      /* starts of the engine under this keeper, with this one; 0 = not known yet */
     struct event_listeners listeners;
+    struct hooks *hooks;          /* NULL once the engine ends */
     struct trigger_list triggers; /* actions of apps whose replies are waited for */
 
     uv_timer_t beat;

@@ -137,6 +137,7 @@ static bool is_field(const char *name)
                                          "wait_ready",
                                          "shutdown_with_message",
                                          "stop_exit_codes",
+                                         "on",
                                          "uid",
                                          "gid",
                                          "listen",
@@ -289,6 +290,8 @@ static void write_policy(struct jsonw *w, const struct app_spec *s)
             jsonw_int(w, s->stop_exit_codes.v[i]);
         jsonw_arr_end(w);
     }
+    if (strv_len(s->on))
+        write_strings(w, "on", s->on);
     if (s->uid)
         jsonw_kstr(w, "uid", s->uid);
     if (s->gid)
