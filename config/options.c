@@ -196,6 +196,12 @@ static const struct option_row rows[] = {
      .help =
          "HTTP keep-alive clients of a Node cluster's worker that is replaced see no reset: connections end "
          "with an answer that says so, not while they are idle."},
+    {.name = "node_probe",
+     BOOL(node_probe),
+     .needs = NEEDS_RELOAD,
+     .help =
+         "Metrics from inside a Node app, by a small file that is loaded before it: event loop delay, heap, "
+         "handles, requests."},
     {.name = "listen",
      .type = OPT_LIST,
      .store = STORE_LIST,

@@ -17,7 +17,6 @@
 #include "daemon/engine_cluster.h"
 #include "daemon/hooks_run.h"
 #include "daemon/methods.h"
-#include "daemon/preload.h"
 #include "daemon/saved.h"
 #include "daemon/sockets.h"
 #include "daemon/testkill.h"
@@ -234,7 +233,8 @@ static int engine_init(struct engine *e, const char *home, int keeper_fd, struct
     *e = (struct engine){.started_ms = clock_wall_ms(), .pmd_path = own_path()};
     TAILQ_INIT(&e->listeners);
     TAILQ_INIT(&e->triggers);
-    e->graceful_http = preload_find(e->pmd_path, "graceful_http.js", &e->graceful_for_all);
+    preload_init(&e->graceful_http, e->pmd_path, "graceful_http.js");
+    preload_init(&e->node_probe, e->pmd_path, "node_probe.js");
     holds_init(&e->holds);
     rc = home_open(&e->home, home, 0, err);
     if (rc < 0)
@@ -293,7 +293,8 @@ int engine_main(const char *home, int keeper_fd)
     home_close(&e->home);
     saved_free(e);
     free(e->pmd_path);
-    free(e->graceful_http);
+    preload_deinit(&e->graceful_http);
+    preload_deinit(&e->node_probe);
     free(e->keeper_trouble);
     free(e);
     return 0;

@@ -20,6 +20,7 @@
 #include "daemon/holds.h"
 #include "daemon/keeperlink.h"
 #include "daemon/logs.h"
+#include "daemon/preload.h"
 #include "daemon/server.h"
 #include "daemon/store.h"
 #include "daemon/supervisor.h"
@@ -61,9 +62,7 @@ struct engine {
     struct supervisor *sup;
     struct users *users;     /* NULL once the engine ends */
     struct sockets *sockets; /* of `listen` and of cluster workers */
-    char *graceful_http;     /* the preload of cluster workers; NULL: it is not installed */
-    bool graceful_for_all;   /* other users can read it */
-    bool graceful_told;      /* that it cannot be used */
+    struct preload graceful_http, node_probe;
     struct cluster *cluster; /* Node's clusters, and the channels of all runs */
     struct sys sys;
 

@@ -137,6 +137,7 @@ static bool is_field(const char *name)
                                          "wait_ready",
                                          "shutdown_with_message",
                                          "stop_exit_codes",
+                                         "node_probe",
                                          "on",
                                          "uid",
                                          "gid",
@@ -290,6 +291,8 @@ static void write_policy(struct jsonw *w, const struct app_spec *s)
             jsonw_int(w, s->stop_exit_codes.v[i]);
         jsonw_arr_end(w);
     }
+    if (s->node_probe)
+        jsonw_kbool(w, "node_probe", true);
     if (strv_len(s->on))
         write_strings(w, "on", s->on);
     if (s->uid)
