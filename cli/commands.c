@@ -204,6 +204,18 @@ const struct command commands[] = {
         .run = cmd_list,
     },
     {
+        .name = "monit",
+        .aliases = {"dashboard", "dash", "imonit"},
+        .summary = "a live screen: processes, charts and the log of one of them",
+        .usage = "",
+        .help = "Arrows select, / filters, s sorts, r restarts, R reloads, S stops (after a question), l "
+                "goes to\n"
+                "the log, Tab to the next pane, ? shows all keys, q quits. It needs a terminal.",
+        .examples = {{"pm monit", ""}},
+        .daemon = DAEMON_RUNNING,
+        .run = cmd_monit,
+    },
+    {
         .name = "jlist",
         .summary = "all processes as JSON, with PM2's fields",
         .usage = "",

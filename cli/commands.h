@@ -90,6 +90,7 @@ int cmd_env(struct cli *c, const struct args *a);
 int cmd_list(struct cli *c, const struct args *a);
 int cmd_jlist(struct cli *c, const struct args *a);
 int cmd_prettylist(struct cli *c, const struct args *a);
+int cmd_monit(struct cli *c, const struct args *a);
 int cmd_describe(struct cli *c, const struct args *a);
 int cmd_logs(struct cli *c, const struct args *a);
 int cmd_why(struct cli *c, const struct args *a);

@@ -79,6 +79,13 @@ static const struct {
     {"restart delay", "pm2_env.restart_delay", SPAN, IF_NONE},
     {"exponential backoff", "pm2_env.exp_backoff_restart_delay", SPAN, IF_NONE},
     {"stop exit codes", "pm2_env.stop_exit_codes", TEXT, IF_NONE},
+    {"memory limit", "pm2_env.max_memory_restart", SIZE, IF_NONE},
+    {"memory limit, soft", "pm2_env.max_memory.soft", SIZE, IF_NONE},
+    {"  for more than", "pm2_env.max_memory.window", SPAN, IF_NONE},
+    {"memory limit, hard", "pm2_env.max_memory.hard", SIZE, IF_NONE},
+    {"cpu limit", "pm2_env.max_cpu_restart.percent", PERCENT, IF_NONE},
+    {"  for more than", "pm2_env.max_cpu_restart.for", SPAN, IF_NONE},
+    {"uptime limit", "pm2_env.max_uptime", SPAN, IF_NONE},
     {"stop signal", "pm.stop_signal", SIGNAL, NEVER},
     {"kill timeout", "pm2_env.kill_timeout", SPAN, NEVER},
     {"tree kill", "pm2_env.treekill", TEXT, IF_YES},
@@ -94,7 +101,7 @@ static const json_t *find(const json_t *record, const char *path)
     if (!dot)
         return json_object_get(record, path);
     _cleanup_free_ char *head = xstrndup(path, (size_t)(dot - path));
-    return json_object_get(json_object_get(record, head), dot + 1);
+    return find(json_object_get(record, head), dot + 1);
 }
 
 /* Any value as text: lists by blanks, what else is not text as JSON. The caller frees. */

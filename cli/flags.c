@@ -35,8 +35,6 @@
      .help = "files that --watch leaves out", .idle = NOT_YET},                                         \
     {.name = "watch-delay", .type = FLAG_TEXT, .arg = "TIME",                                           \
      .help = "how long --watch waits", .idle = NOT_YET},                                                \
-    {.name = "max-memory-restart", .type = FLAG_TEXT, .arg = "SIZE",                                    \
-     .help = "restart above this much memory", .idle = NOT_YET},                                        \
     {.name = "cron-restart", .alias = "cron", .letter = 'c', .type = FLAG_TEXT, .arg = "PATTERN",       \
      .help = "restart at these times", .idle = NOT_YET},                                                \
     {.name = "execute-command", .letter = 'x', .type = FLAG_BOOL,                                       \
@@ -117,6 +115,8 @@ const struct flag start_flags[] = {
      .help = "wait longer after each crash, from this on", .key = "exp_backoff_restart_delay"},
     {.name = "stop-exit-codes", .type = FLAG_NUMBERS, .arg = "CODE...",
      .help = "exit codes after which it is not started again", .key = "stop_exit_codes"},
+    {.name = "max-memory-restart", .type = FLAG_TEXT, .arg = "SIZE",
+     .help = "replace it when it and its children use more memory", .key = "max_memory_restart"},
     {.name = "wait-ready", .group = "Becoming ready, and stopping", .type = FLAG_BOOL,
      .help = "online only when the app says that it is ready", .key = "wait_ready", .value = "true"},
     {.name = "listen-timeout", .type = FLAG_TEXT, .arg = "TIME",

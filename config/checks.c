@@ -179,10 +179,18 @@ static int check_fields(const struct option_row *rows, size_t n, const void *bas
     return 0;
 }
 
+int check_limits(const struct app_spec *s, struct err *e)
+{
+    if (s->max_memory.soft && s->max_memory.hard && s->max_memory.soft >= s->max_memory.hard)
+        return err_set(e, -EINVAL, "max_memory: soft must be less than hard");
+    return 0;
+}
+
 int app_spec_validate(const struct app_spec *s, struct err *e)
 {
     size_t n;
     const struct option_row *rows = options(&n);
+    int r = check_fields(rows, n, s, e);
 
-    return check_fields(rows, n, s, e);
+    return r < 0 ? r : check_limits(s, e);
 }

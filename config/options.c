@@ -94,6 +94,40 @@ static const struct option_row log_rate_limit_rows[] = {
      .help = "Bytes a second that a process may write on average; 0 is no limit."},
 };
 
+static const struct option_row max_memory_rows[] = {
+    {.name = "soft",
+     IN_NUMBER(OPT_SIZE, max_memory_options, soft),
+     .unit = "bytes",
+     .max = SIZE_MAX_BYTES,
+     .help =
+         "Memory above which the app is replaced, as by max_memory_restart, once it has been above it for "
+         "the whole window; 0 is no limit."},
+    {.name = "hard",
+     IN_NUMBER(OPT_SIZE, max_memory_options, hard),
+     .unit = "bytes",
+     .max = SIZE_MAX_BYTES,
+     .help = "Memory above which it is killed at once, and started again; 0 is no limit."},
+    {.name = "window",
+     IN_NUMBER(OPT_DURATION, max_memory_options, window),
+     .unit = "ms",
+     .max = YEAR_MS,
+     .def = 10000,
+     .help = "How long it may be above soft."},
+};
+
+static const struct option_row max_cpu_rows[] = {
+    {.name = "percent",
+     IN_NUMBER(OPT_INT, max_cpu_options, percent),
+     .max = 1000000,
+     .help = "CPU above which the app is replaced, in percent of one core; 0 is no limit."},
+    {.name = "for",
+     IN_NUMBER(OPT_DURATION, max_cpu_options, time),
+     .unit = "ms",
+     .max = YEAR_MS,
+     .def = 60000,
+     .help = "How long it may be above that."},
+};
+
 #define GROUP_OF(r, plain)                                                                                   \
     {                                                                                                        \
         .rows = (r), .n = ARRAY_LEN(r), .shorthand = (plain)                                                 \
@@ -102,6 +136,9 @@ static const struct option_row log_rate_limit_rows[] = {
 static const struct option_group log_rotate_group = GROUP_OF(log_rotate_rows, "max_size");
 static const struct option_group log_retention_group = GROUP_OF(log_retention_rows, "max_bytes");
 static const struct option_group log_rate_limit_group = GROUP_OF(log_rate_limit_rows, "lines");
+
+static const struct option_group max_memory_group = GROUP_OF(max_memory_rows, NULL);
+static const struct option_group max_cpu_group = GROUP_OF(max_cpu_rows, "percent");
 
 static const struct option_row rows[] = {
     {.name = "name",
@@ -272,6 +309,29 @@ static const struct option_row rows[] = {
      .needs = NEEDS_NOTHING,
      .help = "Exit codes after which the app is not started again."},
 
+    {.name = "max_memory_restart",
+     NUMBER(OPT_SIZE, max_memory_restart),
+     .unit = "bytes",
+     .max = SIZE_MAX_BYTES,
+     .needs = NEEDS_NOTHING,
+     .help =
+         "Memory of a process with all its children above which it is replaced: by a reload where the app "
+         "can, else by a restart; 0 is no limit."},
+    {.name = "max_memory",
+     GROUP(max_memory_group, max_memory),
+     .needs = NEEDS_NOTHING,
+     .help = "Two limits of memory: soft replaces the process after a while, hard kills it at once."},
+    {.name = "max_cpu_restart",
+     GROUP(max_cpu_group, max_cpu_restart),
+     .needs = NEEDS_NOTHING,
+     .help = "Replace a process that uses this much CPU for this long; a plain number is percent."},
+    {.name = "max_uptime",
+     MS(max_uptime),
+     .needs = NEEDS_NOTHING,
+     .help =
+         "Replace a process that has run for so long, or up to a tenth less, so that instances do not all "
+         "go at once; 0 is no limit."},
+
     {.name = "kill_timeout",
      MS(kill_timeout),
      .def = 1600,
@@ -424,7 +484,6 @@ static const struct foreign_key foreign[] = {
     {.name = "ignore_watch", .type = OPT_WATCH},
     {.name = "watch_delay", .type = OPT_DURATION},
     {.name = "watch_options", .type = OPT_MAP},
-    {.name = "max_memory_restart", .type = OPT_SIZE},
     {.name = "cron_restart", .aliases = {"cron"}, .type = OPT_CRON},
     {.name = "disable_source_map_support", .type = OPT_ANY, .why = "source maps are never switched on here"},
     {.name = "kill_retry_time",

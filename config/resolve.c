@@ -350,6 +350,14 @@ static void check_increment(struct resolve *r)
         problem(r, "increment_var", "increment_var: %.100s is \"%.100s\", not a whole number", name, base);
 }
 
+static void check_memory(struct resolve *r)
+{
+    struct err e;
+
+    if (check_limits(r->spec, &e) < 0)
+        problem(r, "max_memory", "%s", e.msg);
+}
+
 bool resolve_app(struct resolve *r)
 {
     struct app_spec *s = r->spec;
@@ -371,6 +379,7 @@ bool resolve_app(struct resolve *r)
     resolve_listen(r);
     take_back(r, lent);
     check_increment(r);
+    check_memory(r);
     resolve_user(r);
     if (r->n_problems == 0 && app_spec_validate(s, &e) < 0)
         problem(r, "script", "%s", e.msg);

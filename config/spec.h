@@ -43,6 +43,16 @@ struct log_rate_limit_options {
     int64_t lines, bytes; /* 0 = no limit */
 };
 
+struct max_memory_options {
+    int64_t soft, hard; /* bytes; 0 = no limit */
+    int64_t window;     /* ms above soft before anything is done */
+};
+
+struct max_cpu_options {
+    int64_t percent; /* of one core; 0 = no limit */
+    int64_t time;    /* ms */
+};
+
 /* Defaults (PM2's): see options.c. Strings are on the heap and may be NULL where "unset" has a meaning. */
 struct app_spec {
     char *name;
@@ -70,6 +80,11 @@ struct app_spec {
     int64_t restart_delay;             /* ms */
     int64_t exp_backoff_restart_delay; /* ms; 0 = off */
     struct int_list stop_exit_codes;
+
+    int64_t max_memory_restart; /* bytes; 0 = no limit */
+    struct max_memory_options max_memory;
+    struct max_cpu_options max_cpu_restart;
+    int64_t max_uptime; /* ms; 0 = no limit */
 
     int64_t kill_timeout; /* ms */
     int64_t stop_signal;  /* signal number */

@@ -151,6 +151,8 @@ static size_t handle_part(struct channel *c, const char *data, size_t len, enum 
     }
     if (c->skipping || c->rest_len + len > CHANNEL_LINE_MAX) {
         c->skipping = true;
+        free(c->rest);
+        c->rest = NULL;
         c->rest_len = 0;
         return len;
     }
@@ -282,7 +284,8 @@ static void on_event(uv_poll_t *poll, int status, int events)
     struct channel *c = poll->data;
 
     if (status < 0) {
-        events = UV_READABLE | UV_DISCONNECT;
+        /* The peer closed with lines of ours unread: what waits for room is not to wait for ever. */
+        events = UV_READABLE | UV_WRITABLE | UV_DISCONNECT;
         c->watched = 0; /* libuv has stopped it */
     }
     if (events & UV_WRITABLE && c->want_write) {
@@ -318,8 +321,9 @@ void channel_resume(struct channel *c)
 
 void channel_read_out(struct channel *c)
 {
-    if (c->closing || c->waiting || c->ended || c->busy)
+    if (c->closing || c->ended || c->busy)
         return;
+    c->waiting = false; /* of the line that waits it is asked once more */
     c->pausing = false;
     uv_timer_stop(&c->pause);
     for (int i = 0; i < READ_OUT_MAX && !c->closing && !c->waiting && !c->pausing && !c->ended; i++) {
@@ -400,9 +404,9 @@ int channel_send_fd(struct channel *c, const char *json, int fd)
     testkill_point();
     if (n >= 0)
         return n == (ssize_t)(iov[0].iov_len + 1) ? 0 : -EMSGSIZE;
-    /* Too many descriptors in flight, or no memory just now: both pass. */
-    return errno == EWOULDBLOCK || errno == ETOOMANYREFS || errno == ENOBUFS || errno == ENOMEM ? -EAGAIN
-                                                                                                : -errno;
+    if (errno == ETOOMANYREFS || errno == ENOMEM)
+        return -ENOBUFS;
+    return errno == EWOULDBLOCK ? -EAGAIN : -errno;
 }
 
 int channel_send(struct channel *c, const char *json)

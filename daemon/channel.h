@@ -40,8 +40,9 @@ struct channel_hooks {
 struct channel *channel_new(uv_loop_t *loop, int fd, bool midline, const struct channel_hooks *hooks);
 void channel_free(struct channel *c); /* accepts NULL */
 
-/* Sends one line of JSON (without newline) if it fits whole now: 0, else negative errno; -EAGAIN: it may
- * later. With a descriptor (-1 = none), which stays the caller's. */
+/* Sends one line of JSON (without newline) if it fits whole now: 0, else negative errno. -EAGAIN: it may when
+ * there is room; -ENOBUFS: it may after a while (too many descriptors in flight, no memory), and `writable`
+ * would not tell. With a descriptor (-1 = none), which stays the caller's. */
 int channel_send(struct channel *c, const char *json);
 int channel_send_fd(struct channel *c, const char *json, int fd);
 

@@ -10,6 +10,7 @@
 #include "daemon/cluster_int.h"
 
 #define NACK_PAUSE_MS 50u
+#define ROOM_PAUSE_MS 50u  /* when the kernel takes no more descriptors */
 #define DRAINED_MS    100u /* after the end of the channel the program has so long to end by itself */
 
 static void on_timer(uv_timer_t *timer);
@@ -57,6 +58,11 @@ int worker_send_line(struct worker *w, const char *line, int fd)
 {
     int rc = w->ended ? -EPIPE : channel_send_fd(w->channel, line, fd);
 
+    if (rc == -ENOBUFS) {
+        w->blocked = w->starved = true;
+        uv_timer_start(&w->timer, on_timer, ROOM_PAUSE_MS, 0);
+        return -EAGAIN;
+    }
     if (rc == -EAGAIN) {
         w->blocked = true;
         channel_want_write(w->channel);
@@ -147,7 +153,8 @@ void cluster_answered(struct worker *w, bool once, int error)
     w->asked = ASKED_NOTHING;
     if (error == EAGAIN) {
         w->blocked = true;
-        channel_skip(w->channel, false); /* the beginning of a long line is still there */
+        if (was == ASKED_ACK)
+            channel_skip(w->channel, false); /* the beginning of a long line is still there */
         channel_want_write(w->channel);
         return;
     }
@@ -169,6 +176,8 @@ void cluster_keeper_changed(struct worker *w)
     if (was == ASKED_DISCONNECT) {
         /* Whether it was said before the keeper died nobody knows. Twice would do harm; not at all only means
          * that the polite signal comes after kill_timeout. */
+        worker_state(w)->told = 1;
+        worker_state(w)->told = 1;
         w->told = true;
         w->want_told = false;
     }
@@ -229,7 +238,7 @@ static enum channel_verdict on_exited_after_disconnect(struct worker *w, json_t 
     return worker_send(w, fields, -1, false) == -EAGAIN ? CHANNEL_WAIT : CHANNEL_DONE;
 }
 
-static enum channel_verdict on_cluster(struct worker *w, json_t *msg)
+static enum channel_verdict on_cluster(struct worker *w, json_t *msg, bool at_head)
 {
     const char *act = json_string_value(json_object_get(msg, "act"));
     const json_t *ack = json_object_get(msg, "ack");
@@ -240,8 +249,9 @@ static enum channel_verdict on_cluster(struct worker *w, json_t *msg)
         rr_answer(w, (uint32_t)json_integer_value(ack), json_is_true(json_object_get(msg, "accepted")));
     else if (!act)
         return CHANNEL_DONE;
-    else if (strcmp(act, "queryServer") == 0)
-        return query_line(w, msg);
+    else if (strcmp(act, "queryServer") ==
+             0) /* a close in front of it, seen once more, would mean this one */
+        return at_head ? query_line(w, msg) : CHANNEL_AT_HEAD;
     else if (strcmp(act, "listening") == 0)
         return on_listening(w, msg);
     else if (strcmp(act, "close") == 0)
@@ -282,14 +292,14 @@ static enum channel_verdict on_acked(struct worker *w, bool received)
     return CHANNEL_DONE;
 }
 
-static enum channel_verdict on_internal(struct worker *w, json_t *msg)
+static enum channel_verdict on_internal(struct worker *w, json_t *msg, bool at_head)
 {
     const char *cmd = json_string_value(json_object_get(msg, "cmd"));
 
     if (!cmd)
         return CHANNEL_DONE;
     if (strcmp(cmd, "NODE_CLUSTER") == 0)
-        return on_cluster(w, msg);
+        return on_cluster(w, msg, at_head);
     if (strcmp(cmd, "NODE_HANDLE_ACK") == 0)
         return on_acked(w, true);
     if (strcmp(cmd, "NODE_HANDLE_NACK") == 0)
@@ -388,7 +398,7 @@ static enum channel_verdict on_line(void *arg, const char *line, size_t len, siz
     if (w->blocked)
         return CHANNEL_WAIT; /* its answer would not fit */
     msg = parse(line, len);
-    v = json_is_object(msg) ? on_internal(w, msg) : on_unreadable(w, line, len);
+    v = json_is_object(msg) ? on_internal(w, msg, in_socket > 0) : on_unreadable(w, line, len);
     json_decref(msg);
     return v;
 }
@@ -448,10 +458,14 @@ static void on_timer(uv_timer_t *timer)
     struct worker *w = timer->data;
 
     w->waiting = false;
-    if (w->ended)
+    if (w->ended) {
         w->set->hooks.drained(w->set->hooks.arg, w->run); /* it may be detached in there */
-    else
+    } else if (w->starved) {
+        w->starved = false;
+        on_writable(w);
+    } else {
         worker_pump(w);
+    }
 }
 
 void worker_pump(struct worker *w)
@@ -543,6 +557,16 @@ void cluster_detach(struct worker *w)
     channel_free(w->channel);
     TAILQ_REMOVE(&w->set->workers, w, entry);
     uv_close((uv_handle_t *)&w->timer, on_timer_closed);
+}
+
+void cluster_read_out(struct worker *w)
+{
+    if (!w)
+        return;
+    w->left = true;
+    w->blocked = false;
+    query_cancel(w); /* what is behind a request in the channel is not to be lost */
+    channel_read_out(w->channel);
 }
 
 struct channel *cluster_channel(const struct worker *w)

@@ -58,6 +58,8 @@ struct cluster_run {
 /* NULL when the loop cannot watch the channel. */
 struct worker *cluster_attach(struct cluster *c, const struct cluster_run *run);
 void cluster_detach(struct worker *w); /* its run is over, or the engine ends; accepts NULL */
+/* Its program has ended: handles what is left in the channel, without waiting for anything. Accepts NULL. */
+void cluster_read_out(struct worker *w);
 struct channel *cluster_channel(const struct worker *w); /* to send messages of the application */
 
 /* KW_ANSWERED came; and: the keeper that was asked is gone, another is there. */

@@ -66,8 +66,8 @@ struct worker {
     struct rr_conn *flight_conn;
     unsigned nacks; /* of this handle */
     bool blocked;   /* the socket is full */
+    bool starved;   /* blocked, until the timer is over */
     bool waiting;   /* a moment, after a NACK */
-    bool detached;  /* freed with its timer */
     TAILQ_ENTRY(worker) entry;
 };
 
@@ -106,6 +106,7 @@ int wanted_init(struct wanted *d, struct worker *w, json_t *msg);
 void wanted_deinit(struct wanted *d);
 
 /* cluster_rr.c */
+bool rr_prepare(struct worker *w, struct sock *s); /* false: its connections cannot be accepted */
 void rr_join(struct worker *w, struct state_entry *e);
 void rr_leave(struct worker *w, uint64_t token); /* 0: all */
 void rr_gone(struct worker *w);                  /* its channel is closed: what it had not answered goes on */

@@ -16,8 +16,9 @@ bool cluster_listens(const struct worker *w)
 
 static bool has_name(const struct worker *w, const struct state_entry *wanted)
 {
+    /* By name as well: a unix socket is another one when the app has removed its file before it asked. */
     STATE_FOREACH(e, w->state)
-    if (e->listening && e->token == wanted->token && (e->token || e->name == wanted->name))
+    if (e->listening && (e->name == wanted->name || (e->token && e->token == wanted->token)))
         return true;
     return false;
 }

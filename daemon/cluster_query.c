@@ -124,11 +124,16 @@ static enum channel_verdict reply_error(struct worker *w, json_t *msg, uint32_t 
     return rc == -EAGAIN ? CHANNEL_WAIT : answered(w, seq);
 }
 
-static enum channel_verdict reply_round_robin(struct worker *w, struct state_entry *e, struct sock *s)
+static enum channel_verdict reply_round_robin(struct worker *w, json_t *msg, struct state_entry *e,
+                                              struct sock *s)
 {
     struct buf out = {0};
     int rc;
 
+    if (!rr_prepare(w, s)) {
+        sock_unuse(s, w->run);
+        return reply_error(w, msg, e->query, -EMFILE);
+    }
     begin_reply(&out, 0, e->token, e->query);
     add_data(&out, s, e, NULL);
     if (sock_kind(s) == SOCK_TCP)
@@ -157,7 +162,7 @@ static enum channel_verdict give(struct worker *w, json_t *msg, struct sock *s)
     choose_data(w, e, s, msg);
     sock_use(s, w->run);
     if (e->round_robin)
-        return reply_round_robin(w, e, s);
+        return reply_round_robin(w, msg, e, s);
     state_set_phase(e, ENTRY_ASKED);
     answered(w, seq);
     worker_pump(w);
@@ -215,6 +220,12 @@ static enum channel_verdict begin(struct worker *w, json_t *msg, uint32_t seq)
     return CHANNEL_WAIT;
 }
 
+/* Was the socket closed while the answer waited for room in the channel? */
+static bool is_lost(const struct worker *w)
+{
+    return w->query.found && !w->query.error && !sockets_by_token(w->set->sockets, w->query.token);
+}
+
 enum channel_verdict query_line(struct worker *w, json_t *msg)
 {
     const json_t *seq_value = json_object_get(msg, "seq");
@@ -230,7 +241,7 @@ enum channel_verdict query_line(struct worker *w, json_t *msg)
         worker_pump(w);
         return CHANNEL_DONE; /* a line that an engine before had handled and not consumed */
     }
-    if (!w->query.active || w->query.seq != seq) {
+    if (!w->query.active || w->query.seq != seq || is_lost(w)) {
         query_cancel(w);
         begin(w, msg, seq);
     }
@@ -240,7 +251,7 @@ enum channel_verdict query_line(struct worker *w, json_t *msg)
         return reply_error(w, msg, seq, w->query.error);
     s = sockets_by_token(w->set->sockets, w->query.token);
     if (!s)
-        return reply_error(w, msg, seq, -EADDRNOTAVAIL); /* closed at this very moment */
+        return reply_error(w, msg, seq, -EADDRNOTAVAIL);
     return give(w, msg, s);
 }
 

@@ -47,6 +47,7 @@ struct rr {
     uv_timer_t pause;
     int handles;
     bool polling, pausing, closing;
+    bool trouble;           /* accept fails, and it was said */
     struct seat_list seats; /* whose turn is next is first */
     unsigned n_seats;
     struct conn_list in_hand;
@@ -174,6 +175,8 @@ static int pass(struct rr *rr, struct seat *seat, struct rr_conn *conn)
     buf_free(&line);
     if (rc == 0)
         passed(rr, seat, conn);
+    else if (rc != -EAGAIN)
+        seat->left = true; /* its channel is closed, which is noticed in a moment */
     return rc;
 }
 
@@ -186,7 +189,7 @@ static bool offer(struct rr *rr, struct rr_conn *conn)
         if (pass(rr, seat, conn) == 0)
             return true;
         /* Its socket is full, which worker_may_send_fd knows from now on; or it is gone. */
-        if (worker_may_send_fd(seat->worker))
+        if (worker_may_send_fd(seat->worker) && !seat->left)
             return false;
     }
     return false;
@@ -212,11 +215,15 @@ static void hold(struct rr *rr, struct rr_conn *conn)
     TAILQ_INSERT_TAIL(&rr->in_hand, conn, entry);
 }
 
-static void cannot_accept(struct rr *rr, int error)
+/* A connection that was given up meanwhile says nothing of the next one. Else (no descriptors left; a holder
+ * of the socket has shut it down) the event would come again at once, for ever. */
+static void accept_failed(struct rr *rr, int error)
 {
-    if (error != EMFILE && error != ENFILE && error != ENOBUFS && error != ENOMEM)
-        return; /* another was faster, or the client is gone already */
-    log_error("cannot accept a connection: %s", strerror(error));
+    if (error == EAGAIN || error == EINTR || error == ECONNABORTED || error == EPERM)
+        return;
+    if (!rr->trouble)
+        log_error("cannot accept a connection: %s", strerror(error));
+    rr->trouble = true;
     pause_for(rr, NO_FILES_MS);
 }
 
@@ -240,7 +247,8 @@ static bool accept_one(struct rr *rr)
     if (conn->fd >= 0)
         rc = worker_send_line(seat->worker, line.data, conn->fd);
     else
-        cannot_accept(rr, errno);
+        accept_failed(rr, errno);
+    rr->trouble &= conn->fd < 0;
     buf_free(&line);
     if (conn->fd < 0) {
         free(conn);
@@ -260,6 +268,8 @@ static void on_connection(uv_poll_t *poll, int status, int events)
     struct rr *rr = poll->data;
 
     (void)events;
+    if (status < 0)
+        accept_failed(rr, -status);
     if (status < 0 || !may_accept(rr)) {
         rr->polling = false;
         uv_poll_stop(poll);
@@ -295,14 +305,17 @@ static void kick(struct rr *rr)
     }
 }
 
+bool rr_prepare(struct worker *w, struct sock *s)
+{
+    return rr_find(w->set, sock_token(s)) || rr_new(w->set, s);
+}
+
 void rr_join(struct worker *w, struct state_entry *e)
 {
     struct sock *s = sockets_by_token(w->set->sockets, e->token);
-    struct rr *rr = rr_find(w->set, e->token);
+    struct rr *rr = s && rr_prepare(w, s) ? rr_find(w->set, e->token) : NULL;
     struct seat *seat;
 
-    if (!rr && s)
-        rr = rr_new(w->set, s);
     if (!rr)
         return;
     if ((seat = seat_of(rr, w))) {
@@ -357,10 +370,10 @@ void rr_gone(struct worker *w)
         struct seat *seat = seat_of(rr, w);
 
         next = TAILQ_NEXT(rr, entry);
-        if (seat) {
+        if (seat)
             leave(rr, seat);
+        if (seat || !rr->n_seats) /* or it was to come here, and did not live to */
             kick(rr);
-        }
     }
 }
 

@@ -197,6 +197,8 @@ void engine_end(struct engine *e)
     TAILQ_FOREACH (p, supervisor_shadows(e->sup), entry) {
         engine_spawn_forget(runtime_of(p));
     }
+    metrics_free(e->metrics);
+    e->metrics = NULL;
     trigger_abort(e);
     hooks_close(e->hooks);
     e->hooks = NULL;
@@ -255,6 +257,7 @@ static int engine_init(struct engine *e, const char *home, int keeper_fd, struct
     e->sockets = sockets_new(e);
     engine_cluster_init(e);
     e->hooks = hooks_open(e);
+    e->metrics = metrics_new(e);
     e->users = users_open(&e->loop, users_ask);
     if (!e->users)
         return err_set(err, -EMFILE, "cannot make the event loop's wake-up for user look-ups");

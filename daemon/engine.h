@@ -20,6 +20,7 @@
 #include "daemon/holds.h"
 #include "daemon/keeperlink.h"
 #include "daemon/logs.h"
+#include "daemon/metrics.h"
 #include "daemon/preload.h"
 #include "daemon/server.h"
 #include "daemon/store.h"
@@ -33,6 +34,8 @@ int engine_main(const char *home, int keeper_fd);
 struct app_talk;
 struct cluster;
 struct hooks;
+struct limit_state;
+struct limits;
 struct restore;
 struct shutdown;
 struct sockets;
@@ -63,7 +66,9 @@ struct engine {
     struct users *users;     /* NULL once the engine ends */
     struct sockets *sockets; /* of `listen` and of cluster workers */
     struct preload graceful_http, node_probe;
+    struct metrics *metrics; /* what all processes use; NULL once the engine ends */
     struct cluster *cluster; /* Node's clusters, and the channels of all runs */
+    struct limits *limits;
     struct sys sys;
 
     char home_id[33];
@@ -107,9 +112,10 @@ struct runtime {
     char *version;               /* of the nearest package.json; NULL = none */
     struct buf record; /* constant part of its list record, of that configuration (app_cache_version) */
     uint64_t record_version;
-    /* the last look at /proc */
-    uint64_t sampled_ms, cpu_ticks, memory_bytes;
-    double cpu_percent;
+    uint64_t sampled_run; /* whose the sample is: see metrics_of */
+    struct metrics_sample sample;
+    bool want_pss;
+    struct limit_state *limits; /* NULL: its app has none */
 };
 static inline struct runtime *runtime_of(const struct process *p)
 {
@@ -170,6 +176,9 @@ void engine_connect_run(struct engine *e,
                         struct process *p); /* channel and notify socket of the current run */
 void engine_attach_logs(struct engine *e, uint64_t run, const json_t *blob);
 void engine_attach_process_logs(struct engine *e, struct process *p);
+/* The new process of a reload that has ended already, though its end is still to be handled: what it said of
+ * its readiness is not to cost the old one its place. */
+bool engine_candidate_died(struct engine *e, uint64_t run);
 void engine_watch_foreign(struct engine *e, uint64_t run);
 void engine_unwatch(struct engine *e, struct hold *h);
 char *engine_blob(const struct process *p,

@@ -21,7 +21,7 @@ static void on_message(void *arg, uint64_t run, const char *line, size_t len)
     struct engine *e = arg;
     struct process *p;
 
-    if (len == sizeof(ready) - 1 && memcmp(line, ready, len) == 0)
+    if (len == sizeof(ready) - 1 && memcmp(line, ready, len) == 0 && !engine_candidate_died(e, run))
         supervisor_on_ready(e->sup, run);
     p = supervisor_by_run(e->sup, run); /* after that, which may have ended it */
     if (p)
@@ -32,7 +32,8 @@ static void on_listening(void *arg, uint64_t run)
 {
     struct engine *e = arg;
 
-    supervisor_on_listening(e->sup, run);
+    if (!engine_candidate_died(e, run))
+        supervisor_on_listening(e->sup, run);
 }
 
 static void on_drained(void *arg, uint64_t run)
@@ -137,8 +138,8 @@ void engine_cluster_read_out(struct engine *e, uint64_t run)
 {
     struct process *p = supervisor_by_run(e->sup, run);
 
-    if (p && runtime_of(p)->channel)
-        channel_read_out(runtime_of(p)->channel);
+    if (p)
+        cluster_read_out(runtime_of(p)->worker);
 }
 
 void engine_cluster_answered(struct engine *e, const struct kw_msg *m)
@@ -236,7 +237,8 @@ static void quiet_look(uv_timer_t *timer)
     struct quiet *q = timer->data;
 
     q->waited_ms += QUIET_STEP_MS;
-    if (!cluster_quiet(q->engine->cluster) && q->waited_ms < QUIET_MAX_MS)
+    /* Without a cluster the whole daemon has been ended meanwhile. */
+    if (q->engine->cluster && !cluster_quiet(q->engine->cluster) && q->waited_ms < QUIET_MAX_MS)
         return;
     uv_timer_stop(timer);
     q->done(q->arg);
@@ -245,7 +247,8 @@ static void quiet_look(uv_timer_t *timer)
 
 void engine_cluster_go_on(struct engine *e)
 {
-    cluster_go_on(e->cluster);
+    if (e->cluster)
+        cluster_go_on(e->cluster);
 }
 
 void engine_cluster_quiet(struct engine *e, void (*done)(void *arg), void *arg)

@@ -1,6 +1,7 @@
 /* What the descriptors of a run are connected to: the log path, the Node channel, the readiness socket, the
  * watch over a child that is not the keeper's own. */
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -119,10 +120,23 @@ void engine_attach_process_logs(struct engine *e, struct process *p)
         attach_logs(e, hold, p->app->spec, p->id, p->instance);
 }
 
+bool engine_candidate_died(struct engine *e, uint64_t run)
+{
+    const struct process *p = supervisor_by_run(e->sup, run);
+    const struct hold *hold = holds_get(&e->holds, run);
+    struct pollfd child = {.fd = hold ? hold->fds[KW_FD_PIDFD] : -1, .events = POLLIN};
+
+    if (!p || p->role != ROLE_CANDIDATE || !hold)
+        return false;
+    return hold->exited || (child.fd >= 0 && poll(&child, 1, 0) == 1);
+}
+
 static void on_ready(void *arg, uint64_t run)
 {
     struct engine *e = arg;
 
+    if (engine_candidate_died(e, run))
+        return;
     supervisor_on_ready(e->sup, run);
 }
 

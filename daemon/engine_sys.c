@@ -402,6 +402,7 @@ static void runtime_closed(uv_handle_t *handle)
     free(r->version);
     app_talk_free(r->talk);
     buf_free(&r->record);
+    free(r->limits);
     free(r);
 }
 

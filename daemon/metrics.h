@@ -53,4 +53,7 @@ void metrics_unobserve(struct metrics *m, struct metrics_observer *o);
 /* Looks at PSS of this process's tree in the next passes (2 ms a process, on the thread): once. */
 void metrics_want_pss(struct metrics *m, struct process *p);
 
+/* For lists: of the last sample, or, right after the start, of one look at the child at once. */
+void metrics_shown(const struct process *p, double *cpu_percent, uint64_t *bytes);
+
 #endif

@@ -12,7 +12,7 @@
 #include "daemon/app_cache.h"
 #include "daemon/app_talk.h"
 #include "daemon/log_paths.h"
-#include "daemon/sample.h"
+#include "daemon/metrics.h"
 
 static const char *user_of(const struct app_spec *s)
 {
@@ -35,12 +35,15 @@ static pid_t shown_pid(const struct process *p)
 
 static void write_monit(struct jsonw *w, struct process *p)
 {
-    sample_process(p);
+    double cpu;
+    uint64_t bytes;
+
+    metrics_shown(p, &cpu, &bytes);
     jsonw_key(w, "monit");
     jsonw_obj_begin(w);
-    jsonw_kuint(w, "memory", runtime_of(p)->memory_bytes);
+    jsonw_kuint(w, "memory", bytes);
     jsonw_key(w, "cpu");
-    jsonw_real1(w, runtime_of(p)->cpu_percent);
+    jsonw_real1(w, cpu);
     jsonw_obj_end(w);
 }
 
@@ -57,8 +60,10 @@ static void write_last_exit(struct jsonw *w, const struct process *p)
 static void write_short(struct jsonw *w, struct process *p)
 {
     const struct app_spec *s = p->app->spec;
+    double cpu;
+    uint64_t bytes;
 
-    sample_process(p);
+    metrics_shown(p, &cpu, &bytes);
     jsonw_kuint(w, "id", p->id);
     jsonw_kstr(w, "name", s->name);
     jsonw_kstr(w, "namespace", s->ns);
@@ -72,8 +77,8 @@ static void write_short(struct jsonw *w, struct process *p)
     jsonw_kstr(w, "status", lc_state_word(p->state));
     jsonw_kstr(w, "reason", lc_reason_word(p->reason));
     jsonw_key(w, "cpu");
-    jsonw_real1(w, runtime_of(p)->cpu_percent);
-    jsonw_kuint(w, "memory", runtime_of(p)->memory_bytes);
+    jsonw_real1(w, cpu);
+    jsonw_kuint(w, "memory", bytes);
     jsonw_kstr(w, "user", user_of(s));
     if (s->disable_logs)
         jsonw_kbool(w, "disable_logs", true);
@@ -132,6 +137,10 @@ static bool is_field(const char *name)
                                          "max_restarts",
                                          "restart_delay",
                                          "exp_backoff_restart_delay",
+                                         "max_memory_restart",
+                                         "max_memory",
+                                         "max_cpu_restart",
+                                         "max_uptime",
                                          "kill_timeout",
                                          "listen_timeout",
                                          "wait_ready",
@@ -270,6 +279,36 @@ static void write_own_constants(struct engine *e, struct jsonw *w, struct proces
     jsonw_raw(w, r->record.data, r->record.len);
 }
 
+static void write_max_memory(struct jsonw *w, const struct max_memory_options *m)
+{
+    jsonw_key(w, "max_memory");
+    jsonw_obj_begin(w);
+    if (m->soft) {
+        jsonw_kint(w, "soft", m->soft);
+        jsonw_kint(w, "window", m->window);
+    }
+    if (m->hard)
+        jsonw_kint(w, "hard", m->hard);
+    jsonw_obj_end(w);
+}
+
+static void write_limits(struct jsonw *w, const struct app_spec *s)
+{
+    if (s->max_memory_restart)
+        jsonw_kint(w, "max_memory_restart", s->max_memory_restart);
+    if (s->max_memory.soft || s->max_memory.hard)
+        write_max_memory(w, &s->max_memory);
+    if (s->max_cpu_restart.percent) {
+        jsonw_key(w, "max_cpu_restart");
+        jsonw_obj_begin(w);
+        jsonw_kint(w, "percent", s->max_cpu_restart.percent);
+        jsonw_kint(w, "for", s->max_cpu_restart.time);
+        jsonw_obj_end(w);
+    }
+    if (s->max_uptime)
+        jsonw_kint(w, "max_uptime", s->max_uptime);
+}
+
 static void write_policy(struct jsonw *w, const struct app_spec *s)
 {
     jsonw_kbool(w, "autorestart", s->autorestart);
@@ -280,6 +319,7 @@ static void write_policy(struct jsonw *w, const struct app_spec *s)
     jsonw_kint(w, "restart_delay", s->restart_delay);
     if (s->exp_backoff_restart_delay)
         jsonw_kint(w, "exp_backoff_restart_delay", s->exp_backoff_restart_delay);
+    write_limits(w, s);
     jsonw_kint(w, "kill_timeout", s->kill_timeout);
     jsonw_kint(w, "listen_timeout", s->listen_timeout);
     jsonw_kbool(w, "wait_ready", s->wait_ready);

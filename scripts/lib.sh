@@ -37,6 +37,7 @@ install_missing() {
     missing=()
     if [ "${1:-}" = tests ]; then
         need gunicorn gunicorn
+        need tmux tmux
         [ -e /usr/share/nodejs/express ] || missing+=(node-express)
     fi
     need cc gcc
@@ -55,6 +56,7 @@ install_missing() {
     need_lib zlib zlib1g-dev
     need_lib libzstd libzstd-dev
     need_lib libpcre2-8 libpcre2-dev
+    need_lib ncursesw libncurses-dev
     need_lib cmocka libcmocka-dev
     [ -e /usr/include/stdio.h ] || missing+=(libc6-dev)
     [ ${#missing[@]} = 0 ] && return

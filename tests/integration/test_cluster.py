@@ -398,6 +398,56 @@ class Reload(ClusterTest):
         self.assertEqual(self.pids(), old)
         self.assertIn(int(get(port)), old)
 
+    def test_one_that_dies_as_soon_as_it_listens_changes_nothing(self):
+        port, work = self.web(), self.home.work
+        old = self.pids()
+        self.home.file("web.js", """
+            const fs = require('fs'), here = '%s/here', go = '%s/go';
+            const server = require('http').createServer((q, r) => r.end('x'));
+            server.listen(Number(process.env.PORT), () => {
+                fs.writeFileSync(here + '.new', String(process.pid));
+                fs.renameSync(here + '.new', here);
+                while (!fs.existsSync(go)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+            });
+            server.on('listening', () => process.kill(process.pid, 'SIGKILL'));
+        """ % (work, work))
+        reload = self.home.popen("reload", "web")
+        here = os.path.join(work, "here")
+        wait_until(lambda: os.path.exists(here), what="the new one is about to say that it listens")
+        with open(here) as f:
+            new = int(f.read())
+        engine = self.home.engine_pid()
+        os.kill(engine, signal.SIGSTOP)  # it learns both at once
+        try:
+            open(os.path.join(work, "go"), "w").close()
+            wait_until(lambda: not alive(new), what="the new one is dead")
+        finally:
+            os.kill(engine, signal.SIGCONT)
+        result = self.home.finish(reload)
+        self.assertEqual(result.code, 1)
+        self.assertIn("SIGKILL", result.out + result.err)
+        self.assertEqual(self.pids(), old)
+        self.assertIn(int(get(port)), old)
+
+    def test_an_app_that_removes_the_file_of_its_socket(self):
+        path = os.path.join(self.home.work, "web.sock")
+
+        def served_by():
+            with socket.socket(socket.AF_UNIX) as s:
+                s.settimeout(20)
+                s.connect(path)
+                return s.recv(100).decode()
+
+        self.app("""
+            try { require('fs').unlinkSync('%s'); } catch (e) {}
+            require('net').createServer((c) => c.end(String(process.pid))).listen('%s');
+        """ % (path, path), instances=1)
+        wait_until(lambda: os.path.exists(path), what="it listens")
+        for _ in range(2):
+            old = served_by()
+            self.home.ok("reload", "web")
+            self.assertNotEqual(served_by(), old)
+
 
 class Survival(ClusterTest):
     def test_all_workers_are_killed(self):
@@ -483,17 +533,42 @@ class Survival(ClusterTest):
                 t.join()
         self.assertEqual(errors, [])
 
+    def test_the_daemon_ends_while_an_update_waits_for_a_connection(self):
+        port = self.web(cluster_schedule="round_robin", instances=1, kill_timeout=200)
+        pid = self.pids()[0]
+        os.kill(pid, signal.SIGSTOP)
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as c:
+            c.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            update = self.home.popen("update")
+            wait_until(lambda: "the same keeper, now" in self.home.log(), what="the update waits")
+            time.sleep(0.3)  # for the answer to that one connection, which does not come
+            self.assertIsNone(update.poll())
+            os.kill(self.home.keeper_pid(), signal.SIGTERM)
+            self.home.finish(update)
+            wait_until(lambda: not self.home.daemons(), 30, "the daemon has ended")
+        self.assertNotRegex(self.home.log(), "ended by signal|Sanitizer|SEGV")
+        self.assertFalse(alive(pid))
+
 
 class KilledAnywhere(ClusterTest):
-    """The engine is killed at every point of the channels' exchange, one after the other."""
+    """The engine is killed at every point of the channels' exchange, one after the other. The worker sends a handle
+    too, and serves only when what it sends after that goes out: when its handle was acknowledged."""
 
-    limit = 600
+    source = """
+        const net = require('net'), http = require('http');
+        let said = false;
+        const s = net.createServer().listen({port: 0, host: '127.0.0.1', exclusive: true}, () => {
+            process.send('a handle', s, () => s.close());
+            process.send('more', () => { said = true; });
+        });
+        http.createServer((q, r) => said ? r.end(String(process.pid)) : r.destroy()).listen(Number(process.env.PORT));
+    """
 
     def run_at(self, point, schedule):
         """False when all was done before the engine came to that point."""
         trigger = os.path.join(self.home.work, "kill-at")
         port = free_port()
-        script = self.home.file("web.js", SERVER)
+        script = self.home.file("web.js", self.source)
         with open(trigger, "w") as f:
             f.write(str(point))
         self.home.engine_may_die = True

@@ -46,9 +46,9 @@ class Ecosystem(ConfigTest):
             shutil.copy(os.path.join(CONFIGS, "good", name), self.home.work)
         self.home.file("server.js", SAYS_ITS_ENVIRONMENT, 0o644)
         result = self.home.ok("start", file, *flags, env={"NODE_ENV": "shell"})
-        for key in ("watch", "max_memory_restart"):
+        for key in ("watch",):
             self.assertRegex(result.err, r"(?m)^\[pm\] warning: %s:.*%s.* has no effect yet" % (re.escape(file), key))
-        self.assertEqual(len(result.err.strip().splitlines()), 2 + result.err.count("started the daemon"), result.err)
+        self.assertEqual(len(result.err.strip().splitlines()), 1 + result.err.count("started the daemon"), result.err)
         processes = self.home.procs("web")
         self.assertEqual([p["pm_id"] for p in processes], list(range(processes[0]["pm2_env"]["instances"])))
         self.assertEqual({p["pm2_env"]["exec_mode"] for p in processes}, {"cluster_mode"})
@@ -305,9 +305,9 @@ apps:
         self.assertEqual((env["max_restarts"], env["env"]["COST"], env["env"]["HOME_OF"]), (4, "$5", "shop"))
 
     def test_keys_of_later_versions(self):
-        result = self.start("later.yaml", "{name: a, script: %s, watch: [src], ignore_watch: [tmp], watch_delay: 500ms, max_memory_restart: 1GiB, cron: '0 4 * * *', "
+        result = self.start("later.yaml", "{name: a, script: %s, watch: [src], ignore_watch: [tmp], watch_delay: 500ms, cron: '0 4 * * *', "
                             "vizion: false, pmx: false, deep_monitoring: true}" % SILENT)
-        for key in ("watch", "ignore_watch", "watch_delay", "max_memory_restart", "cron"):
+        for key in ("watch", "ignore_watch", "watch_delay", "cron"):
             self.assertRegex(result.err, r"later\.yaml:1:\d+: %s: has no effect yet" % key)
         self.assertRegex(result.err, r"deep_monitoring: ignored, it is about PM2's hosted dashboard")
         self.assertEqual(self.names(), ["a"])
@@ -317,8 +317,9 @@ apps:
         env = self.home.proc("a")["pm2_env"]
         self.assertEqual([env[k] for k in ("kill_timeout", "min_uptime", "restart_delay", "listen_timeout", "exp_backoff_restart_delay")],
                          [500, 7200000, 3000, 120000, 100])
-        for size in ("100", "10K", "100M", "1G", "1GiB", "512KB"):
+        for size, n in (("100G", 100 << 30), ("100000K", 100000 << 10), ("1000M", 1000 << 20), ("1GiB", 1 << 30), ("900000KB", 900000 << 10), ("3000000000", 3000000000)):
             self.start("s.yaml", "{name: s, script: %s, max_memory_restart: %s}" % (SILENT, size))
+            self.assertEqual(self.home.proc("s")["pm2_env"]["max_memory_restart"], n)
         for size in ("0.1G", "1T", "lots"):
             self.assertIn("expected a size", self.start("s.yaml", "{name: s, script: %s, max_memory_restart: %s}" % (SILENT, size), code=1).err)
 

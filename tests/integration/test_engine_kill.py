@@ -165,7 +165,7 @@ class EngineKill(PmTest):
                 self.assertEqual(self.home.finish(deletion).code, 0)
             else:
                 with self.home.client() as c:
-                    wait_until(lambda: not [p for p in c.call("list") if p["name"] == name and p["status"] == "online"],
+                    wait_until(lambda: not [p for p in c.call("list") if p["name"] == name and p["status"] in ("launching", "online")],
                                what="its end begins", step=0.001)
             self.home.replace_engine()
             self.home.finish(command)

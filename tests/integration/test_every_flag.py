@@ -48,6 +48,7 @@ KEYED = [
     (["--no-autorestart"], "autorestart", False),
     (["--max-restarts", "5"], "max_restarts", 5),
     (["--min-uptime", "2s"], "min_uptime", 2000),
+    (["--max-memory-restart", "100M"], "max_memory_restart", 100 << 20),
     (["--restart-delay", "30"], "restart_delay", 30),
     (["--exp-backoff-restart-delay", "1m"], "exp_backoff_restart_delay", 60000),
     (["--stop-exit-codes", "3", "4"], "stop_exit_codes", [3, 4]),
@@ -67,7 +68,7 @@ KEYED = [
 ] if IS_ROOT else [])
 
 IDLE = [["--watch"], ["-w"], ["--watch", "src"], ["--watch=src", "--watch=lib"], ["--ignore-watch", "tmp"], ["--watch-delay", "4000ms"],
-        ["--max-memory-restart", "100M"], ["-c", "0 4 * * *"], ["--cron", "0 4 * * *"], ["--cron-restart", "0 4 * * *"], ["-x"],
+        ["-c", "0 4 * * *"], ["--cron", "0 4 * * *"], ["--cron-restart", "0 4 * * *"], ["-x"],
         ["--execute-command"], ["--disable-source-map-support"], ["--no-vizion"], ["--no-pmx"], ["--no-automation"]]
 
 REFUSED = [["--no-daemon"], ["--write"], ["--ext", "js"], ["--hp", "/x"], ["--service-name", "x"], ["--wait-ip"], ["--trace"], ["--v8"],

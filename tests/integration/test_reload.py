@@ -474,9 +474,24 @@ class EngineDeath(ReloadCase):
         self.home.replace_engine()
         self.home.finish(p)
         wait_until(lambda: self.home.pid("api") != old, what="the candidate has the place")
-        self.assertEqual(ask(self.port)[2], "2")
         self.assertEqual(json.loads(self.home.ok("env", "0", "--json").out)["VERSION"], "2")
         wait_until(lambda: self.home.app_pids() == [self.home.pid("api")], what="the old one is gone")
+        self.assertEqual(ask(self.port)[2], "2")
+        self.assertEqual(self.home.restarts("api"), 1)
+
+    def test_update_in_the_middle(self):
+        self.home.engine_may_die = True
+        self.start(wait_ready=False, min_uptime=3000, env={"VERSION": "1"})
+        old = self.home.pid("api")
+        path = self.home.config([self.app(wait_ready=False, min_uptime=3000, env={"VERSION": "2"})], name="eco.json")
+        p = self.home.popen("reload", path)
+        wait_until(lambda: len(self.home.app_pids()) == 2, what="a candidate")
+        self.home.ok("update")
+        self.assertEqual(self.home.pid("api"), old)
+        self.home.finish(p)
+        wait_until(lambda: self.home.pid("api") != old, what="the candidate has the place")
+        wait_until(lambda: self.home.app_pids() == [self.home.pid("api")], what="the old one is gone")
+        self.assertEqual(ask(self.port)[2], "2")
         self.assertEqual(self.home.restarts("api"), 1)
 
     def test_draining_goes_on(self):

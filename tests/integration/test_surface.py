@@ -11,9 +11,9 @@ from harness import PmTest, alive, child, main, read_file, wait_until
 ECHO = "#!/bin/sh\nwhile read -r line; do echo \"got $line\"; done\nsleep 1000\n"
 HOSTED = ("link", "unlink", "plus", "login", "logout", "monitor", "unmonitor", "open", "install", "uninstall", "module:update",
           "publish", "package", "deploy", "profile:cpu", "install-otel", "autoinstall", "create")
-LATER = ("startup", "unstartup", "serve", "monit", "inspect", "pull", "forward", "backward")
+LATER = ("startup", "unstartup", "serve", "inspect", "pull", "forward", "backward")
 COMMANDS = ("start", "stop", "restart", "reload", "startOrRestart", "startOrReload", "startOrGracefulReload", "delete", "scale", "reset",
-            "sendSignal", "list", "jlist", "prettylist", "id", "pid", "env", "describe", "why", "logs", "send", "attach", "flush",
+            "sendSignal", "list", "jlist", "prettylist", "monit", "id", "pid", "env", "describe", "why", "logs", "send", "attach", "flush",
             "reloadLogs", "save", "dump", "resurrect", "cleardump", "set", "get", "unset", "conf", "config", "multiset", "ping",
             "update", "updatePM2", "kill", "report", "examples", "help", "version")
 

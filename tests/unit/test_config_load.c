@@ -327,15 +327,15 @@ static void test_warnings(void **state)
                            "    windowsHide: true\n");
 
     (void)state;
-    assert_int_equal(l.report.n_warnings, 8);
+    assert_int_equal(l.report.n_warnings, 7);
     assert_string_equal(warnings(&l), "f:1:1: deploy: has no effect yet\n"
                                       "f:4:5: watch: has no effect yet\n"
-                                      "f:5:5: max_memory_restart: has no effect yet\n"
                                       "f:6:5: ignore_watch: has no effect yet\n"
                                       "f:7:5: watch_delay: has no effect yet\n"
                                       "f:8:5: cron: has no effect yet\n"
                                       "f:9:5: vizion: ignored, it is about git data in PM2's list\n"
                                       "f:10:5: windowsHide: ignored, it is about Windows\n");
+    assert_int_equal(l.apps.v[0]->max_memory_restart, 1 << 30);
     loaded_deinit(&l);
 }
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -46,6 +47,8 @@ static struct {
     bool keeper_mute; /* it dies with what it was asked for */
     bool no_keeper;
     uint64_t given; /* token of what the worker has as descriptor 3 */
+    bool peek;      /* then: what is in the channel when that is asked */
+    char peeked[64];
 } world;
 
 static int count_fds(void)
@@ -153,7 +156,8 @@ static void keep_state(void *arg, uint64_t run, int take_fd)
 static uint64_t given(void *arg, uint64_t run, int number)
 {
     (void)arg;
-    (void)run;
+    if (world.peek)
+        recv(script_of(run)->ours, world.peeked, sizeof(world.peeked), MSG_PEEK | MSG_DONTWAIT);
     return number == 3 ? world.given : 0;
 }
 
@@ -777,6 +781,25 @@ static void disconnect_is_said_once(void **state)
     assert_false(cluster_drain(a->w));
 }
 
+/* The keeper died after it, and told nobody; then the engine dies. */
+static void a_disconnect_that_may_have_been_said(void **state)
+{
+    struct script *a = worker(0, CLUSTER_SHARED);
+    json_t *j;
+
+    (void)state;
+    world.keeper_mute = true;
+    assert_true(cluster_drain(a->w));
+    j = next(a);
+    assert_string_equal(text_of(j, "act"), "disconnect");
+    json_decref(j);
+    world.keeper_mute = false;
+    cluster_keeper_changed(a->w);
+    crash();
+    assert_true(cluster_drain(a->w));
+    silence(a);
+}
+
 static void the_app_may_end_by_itself(void **state)
 {
     struct script *a = worker(0, CLUSTER_SHARED);
@@ -1137,6 +1160,173 @@ static void lines_that_are_seen_again(void **state)
     say(a, ACK);
 }
 
+/* --- what goes wrong between two turns --- */
+
+static bool no_room; /* the kernel takes no more descriptors in flight */
+
+ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
+{
+    if (no_room && m->msg_control) {
+        errno = ETOOMANYREFS;
+        return -1;
+    }
+    return syscall(SYS_sendmsg, fd, m, flags);
+}
+
+static unsigned turns_within(unsigned ms)
+{
+    uint64_t end = clock_mono_ms() + ms;
+    unsigned n = 0;
+    uv_timer_t timer;
+
+    uv_timer_init(&e.loop, &timer);
+    while (clock_mono_ms() < end) {
+        uv_timer_start(&timer, (uv_timer_cb)(void *)uv_timer_stop, end - clock_mono_ms(), 0);
+        uv_run(&e.loop, UV_RUN_ONCE);
+        n++;
+    }
+    uv_close((uv_handle_t *)&timer, NULL);
+    turn();
+    return n;
+}
+
+static void too_many_descriptors_in_flight_pass(void **state)
+{
+    struct script *a = worker(0, CLUSTER_SHARED);
+    char key[32];
+
+    (void)state;
+    no_room = true;
+    ask(a, LOCAL, 0, 1);
+    silence(a);
+    assert_in_range(turns_within(300), 1, 60);
+    no_room = false;
+    expect_socket(a, 1, key);
+    say(a, ACK);
+    silence(a);
+}
+
+static void fill_channel(struct script *s)
+{
+    static char fill[4096];
+
+    memset(fill, ' ', sizeof(fill));
+    while (send(s->ours, fill, sizeof(fill), MSG_DONTWAIT) > 0)
+        ;
+}
+
+/* A worker that has not read ends, and its request still waits for room: its end must be seen. */
+static void the_end_of_a_worker_that_does_not_read(void **state)
+{
+    struct script *a = worker(0, CLUSTER_SHARED);
+    uint64_t end = clock_mono_ms() + 10000;
+
+    (void)state;
+    fill_channel(a);
+    say(a, "{\"cmd\":\"NODE_SOCKET_GET_COUNT\",\"key\":\"x\"}");
+    turns_within(20);
+    say(a, "\"last words\"");
+    close_fd(&a->theirs);
+    while (!world.drained && clock_mono_ms() < end)
+        turn();
+    assert_int_equal(world.drained, 1);
+    assert_string_equal(world.messages.data, "\"last words\"|");
+}
+
+/* The socket is found, but its worker has no room for the answer until after the socket was closed. */
+static void a_socket_that_went_while_the_answer_waited(void **state)
+{
+    struct script *a = worker(0, CLUSTER_ROUND_ROBIN);
+    json_t *j;
+
+    (void)state;
+    fill_channel(a);
+    ask(a, LOCAL, 0, 1);
+    turns_within(50);
+    sockets_app_deleted(e.sockets, 1);
+    j = next(a);
+    assert_int_equal(number_of(j, "ack"), 1);
+    assert_int_equal(number_of(j, "errno"), 0);
+    json_decref(j);
+}
+
+/* When the program has ended nothing is waited for, and nothing that it said is lost. */
+static void what_is_behind_a_request_is_read_out(void **state)
+{
+    struct script *a = worker(0, CLUSTER_SHARED);
+
+    (void)state;
+    ask(a, LOCAL, 0, 1);
+    say(a, "\"last words\"");
+    turn();
+    cluster_read_out(a->w);
+    assert_string_equal(world.messages.data, "\"last words\"|");
+}
+
+/* The app removes the file of its socket before it listens, as many do: what it then gets is another socket
+ * of the same name. */
+static void a_socket_file_that_the_new_one_removed(void **state)
+{
+    struct script *ws[] = {worker(0, CLUSTER_SHARED), worker(1, CLUSTER_SHARED)};
+    char path[60], fields[200], line[400];
+
+    (void)state;
+    snprintf(path, sizeof(path), "%s/s", folder);
+    snprintf(fields, sizeof(fields),
+             "\"index\":0,\"data\":null,\"address\":\"%s\",\"port\":-1,\"addressType\":-1", path);
+    for (unsigned i = 0; i < 2; i++) {
+        unlink(path);
+        snprintf(line, sizeof(line), "{\"cmd\":\"NODE_CLUSTER\",\"act\":\"queryServer\",%s,\"seq\":1}",
+                 fields);
+        say(ws[i], line);
+        json_decref(next(ws[i]));
+        say(ws[i], ACK);
+        assert_int_equal(access(path, F_OK), 0);
+        assert_false(cluster_listens(ws[i]->w));
+        snprintf(line, sizeof(line), "{\"cmd\":\"NODE_CLUSTER\",\"act\":\"listening\",%s,\"seq\":2}", fields);
+        say(ws[i], line);
+        while (world.listening < i + 1)
+            turn();
+    }
+    assert_true(cluster_listens_as(ws[1]->w, ws[0]->w));
+    unlink(path);
+}
+
+static void shut_down(void *arg, struct sock *s)
+{
+    (void)arg;
+    shutdown(sock_fd(s), SHUT_RDWR);
+}
+
+/* Another holder of the socket has shut it down: accept fails at once, for ever. */
+static void a_socket_that_was_shut_down_costs_nothing(void **state)
+{
+    struct script *a = worker(0, CLUSTER_ROUND_ROBIN);
+    int port;
+
+    (void)state;
+    ask_rr(a, &port);
+    turn();
+    sockets_each(e.sockets, 1, shut_down, NULL);
+    assert_in_range(turns_within(500), 1, 60);
+}
+
+/* What stands in front of a request is consumed before it is handled: a close that the next engine sees once
+ * more would be taken for one of the socket that is given now. */
+static void a_request_is_handled_at_the_head_of_the_channel(void **state)
+{
+    struct script *a = worker(0, CLUSTER_SHARED);
+    const char *both = "{\"cmd\":\"NODE_CLUSTER\",\"act\":\"close\",\"key\":\"7\",\"seq\":1}\n"
+                       "{\"cmd\":\"NODE_CLUSTER\",\"act\":\"queryServer\",\"index\":0,\"data\":null,"
+                       "\"address\":null,\"port\":null,\"addressType\":null,\"fd\":3,\"seq\":2}\n";
+
+    (void)state;
+    world.peek = true;
+    assert_int_equal(send(a->theirs, both, strlen(both), 0), strlen(both));
+    expect_error(a, 2, -EBADF);
+    assert_memory_equal(world.peeked, "{\"cmd\":\"NODE_CLUSTER\",\"act\":\"queryServer\"", 41);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1151,6 +1341,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_acknowledgement_survives_its_keeper, setup, teardown),
         cmocka_unit_test_setup_teardown(a_handle_with_a_long_message, setup, teardown),
         cmocka_unit_test_setup_teardown(disconnect_is_said_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_disconnect_that_may_have_been_said, setup, teardown),
         cmocka_unit_test_setup_teardown(the_app_may_end_by_itself, setup, teardown),
         cmocka_unit_test_setup_teardown(nonsense_is_no_reason_for_anything, setup, teardown),
         cmocka_unit_test_setup_teardown(a_worker_that_does_not_read_costs_nothing, setup, teardown),
@@ -1161,6 +1352,13 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_leaving_worker_gets_no_connection, setup, teardown),
         cmocka_unit_test_setup_teardown(engines_come_and_go, setup, teardown),
         cmocka_unit_test_setup_teardown(lines_that_are_seen_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(too_many_descriptors_in_flight_pass, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_end_of_a_worker_that_does_not_read, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_socket_that_went_while_the_answer_waited, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_behind_a_request_is_read_out, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_socket_file_that_the_new_one_removed, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_socket_that_was_shut_down_costs_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_request_is_handled_at_the_head_of_the_channel, setup, teardown),
     };
 
     uv_loop_t first;
