@@ -31,7 +31,8 @@ enum opt_type {
     OPT_PORT,
     OPT_ENV,    /* a mapping of variables */
     OPT_FILTER, /* true for everything, or texts */
-    OPT_WATCH,  /* a boolean, a path or paths */
+    OPT_WATCH,  /* a boolean, a path or paths; true is stored as "." */
+    OPT_TEXTS,  /* a text, or a list of texts that may hold blanks */
     OPT_CRON,
     OPT_COUNT,   /* a number, or "all" for the most that is possible */
     OPT_ADDRESS, /* a port, or host:port */
@@ -84,6 +85,8 @@ struct option_group {
     /* A plain value in place of a mapping: fills the entry. -EINVAL and a message. */
     int (*from_text)(void *entry, const char *text, struct err *e);
     const char *text_expected; /* words for what from_text takes */
+    const char *const *idle;   /* keys that are known but do nothing: a warning, no error. NULL = none */
+    const char *idle_why;
     /* Once the list is read: fills in what follows from other keys, and checks what no single key shows.
      * -EINVAL, a message, and the number of the entry in `at`. NULL = nothing to do. */
     int (*complete)(void *entries, unsigned n, unsigned *at, struct err *e);
