@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "config/depends.h"
 #include "config/listen.h"
 
 struct err;
@@ -91,6 +92,7 @@ struct app_spec {
     bool shutdown_with_message;
     bool wait_ready;
     int64_t listen_timeout; /* ms */
+    struct depends_list depends_on; /* apps that are to be up, or done, before it is started */
 
     char *out_file, *error_file,
         *log_file; /* absolute; NULL = default names, none for log_file; "/dev/null" = off */
