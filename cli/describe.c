@@ -40,6 +40,9 @@ static const struct {
     {"next start", "pm.restart_at", TIME, NEVER},
     {"pid", "pid", NUMBER, IF_NONE},
     {"started", "pm2_env.pm_uptime", TIME, IF_DOWN},
+    {"health", "pm2_env.health.state", TEXT, NEVER},
+    {"last health check", "pm2_env.health.words", TEXT, NEVER},
+    {"checked", "pm2_env.health.checked_at", TIME, NEVER},
     {"cpu", "monit.cpu", PERCENT, IF_DOWN},
     {"memory", "monit.memory", SIZE, IF_DOWN},
     {"restarts", "pm2_env.restart_time", NUMBER, NEVER},
@@ -92,6 +95,14 @@ static const struct {
     {"shutdown by message", "pm2_env.shutdown_with_message", TEXT, IF_NONE},
     {"wait for ready", "pm2_env.wait_ready", TEXT, IF_NONE},
     {"listen timeout", "pm2_env.listen_timeout", SPAN, NEVER},
+    {"watch", "pm.watch.method", TEXT, IF_NONE},
+    {"watched folders", "pm.watch.folders", NUMBER, IF_NONE},
+    {"not watched", "pm.watch.trouble", TEXT, IF_NONE},
+    {"ignored by watch", "pm2_env.ignore_watch", TEXT, IF_NONE},
+    {"watched extensions", "pm2_env.ext", TEXT, IF_NONE},
+    {"watch delay", "pm2_env.watch_delay", SPAN, IF_NONE},
+    {"watchdog", "pm2_env.watchdog", SPAN, IF_NONE},
+    {"health check", "pm2_env.health_check", TEXT, IF_NONE},
 };
 
 static const json_t *find(const json_t *record, const char *path)

@@ -283,6 +283,9 @@ static bool on_log(void *arg, const json_t *msg)
         k->logs_id = 0;
         monit_log_clear(&m->log);
         monit_log_take(&m->log, json_object_get(msg, "result"));
+        if (json_object_get(msg, "error"))
+            monit_say(m, true, "the log cannot be shown: %s",
+                      j_text(json_object_get(msg, "error"), "message"));
     } else if (strcmp(j_text(msg, "method"), "log") == 0) {
         monit_log_take(&m->log, json_object_get(msg, "params"));
     }

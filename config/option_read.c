@@ -38,6 +38,7 @@ static const struct {
     [OPT_FILTER] = {KIND(TREE_BOOL) | KIND(TREE_STRING) | KIND(TREE_LIST), "true, text or a list of texts"},
     [OPT_WATCH] = {KIND(TREE_BOOL) | KIND(TREE_STRING) | KIND(TREE_LIST),
                    "true, false, a path or a list of paths"},
+    [OPT_TEXTS] = {TEXTS | KIND(TREE_LIST), "text or a list of texts"},
     [OPT_CRON] = {TEXTS | KIND(TREE_BOOL), "a time of 5 or 6 fields such as \"0 4 * * *\", or 0 for none"},
     [OPT_COUNT] = {NUMBERS, "a whole number or \"all\""},
     [OPT_ADDRESS] = {TEXTS, "a port or host:port"},
@@ -219,6 +220,26 @@ static int set_filter(const struct option_row *o, void *base, const char *text)
     return 0;
 }
 
+/* One a line. Of OPT_WATCH, true is the folder of the app and false nothing. */
+static int set_texts(const struct option_row *o, void *base, const char *text, struct err *e)
+{
+    _cleanup_free_ char *copy = xstrdup(text);
+    char **items = NULL, *rest = copy, *item, ***field = option_field(o, base);
+    bool watch = o->type == OPT_WATCH;
+
+    while ((item = strsep(&rest, "\n")) != NULL) {
+        if (watch && strcasecmp(item, "true") == 0)
+            strv_push(&items, xstrdup("."));
+        else if (*item && !(watch && strcasecmp(item, "false") == 0))
+            strv_push(&items, xstrdup(item));
+    }
+    if (!*text)
+        return err_set(e, -EINVAL, "must not be empty");
+    strv_free(*field);
+    *field = items ? items : strv_dup(NULL);
+    return 0;
+}
+
 /* Fields are counted only: what they mean is the matter of who acts on them. */
 static int check_cron(const char *text, struct err *e)
 {
@@ -295,7 +316,8 @@ static int set_text(const struct option_row *o, void *base, const char *text, st
         r = check_cron(text, e);
         return r < 0 ? r : set_string(o, base, text, e);
     case OPT_WATCH:
-        return *text ? 0 : err_set(e, -EINVAL, "must not be empty");
+    case OPT_TEXTS:
+        return set_texts(o, base, text, e);
     case OPT_ANY:
         return 0;
     case OPT_GROUP:
@@ -430,6 +452,12 @@ static bool read_group_key(const struct option_group *g, void *fields, const str
     }
     if (o)
         return read_value(o, fields, value, full, d);
+    for (const char *const *idle = g->idle; idle && *idle; idle++) {
+        if (!option_key_matches(*idle, value->key))
+            continue;
+        diag_warn(d, value->key_line, value->key_col, "%s: ignored, %s", full, g->idle_why);
+        return true;
+    }
     diag_error(d, value->key_line, value->key_col, "%s: unknown key %s%s%s%s", key,
                diag_quote(quoted, value->key), near ? ", did you mean \"" : "", near ? near : "",
                near ? "\"?" : "");

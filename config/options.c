@@ -9,8 +9,10 @@
 #include "common/mem.h"
 #include "config/checks.h"
 #include "config/depends.h"
+#include "config/health_check.h"
 #include "config/listen.h"
 #include "config/suggest.h"
+#include "config/watch_options.h"
 
 #define YEAR_MS 31536000000
 
@@ -366,6 +368,18 @@ static const struct option_row rows[] = {
      .def = 3000,
      .needs = NEEDS_NOTHING,
      .help = "Time that an app with wait_ready has to become ready."},
+    {.name = "health_check",
+     GROUP(health_check_group, health_check),
+     .needs = NEEDS_NOTHING,
+     .help = "A check that a process must pass to be online, and that is repeated while it runs: one of "
+             "http, tcp "
+             "and exec. A plain value is http."},
+    {.name = "watchdog",
+     MS(watchdog),
+     .needs = NEEDS_RELOAD,
+     .help = "The app says WATCHDOG=1 to NOTIFY_SOCKET at least this often, or it is restarted "
+             "(WATCHDOG_USEC); 0 "
+             "is off."},
 
     {.name = "out_file",
      .aliases = {"out", "output", "out_log"},
@@ -441,6 +455,35 @@ static const struct option_row rows[] = {
      .needs = NEEDS_RESTART,
      .help = "File that holds the pid while the app runs."},
 
+    {.name = "watch",
+     .type = OPT_WATCH,
+     .store = STORE_STRV,
+     .offset = FIELD(watch),
+     .needs = NEEDS_NOTHING,
+     .help = "Restart the app when files change: true for those in cwd, or paths (files, folders, globs)."},
+    {.name = "ignore_watch",
+     .type = OPT_TEXTS,
+     .store = STORE_STRV,
+     .offset = FIELD(ignore_watch),
+     .needs = NEEDS_NOTHING,
+     .help = "Names, paths or globs whose changes do not count; by default node_modules and what begins with "
+             "a dot. .git, PM_HOME, and the app's own log and pid files never count."},
+    {.name = "ext",
+     .type = OPT_TEXTS,
+     .store = STORE_STRV,
+     .offset = FIELD(ext),
+     .needs = NEEDS_NOTHING,
+     .help = "Only files with these extensions count: a list, or one text such as js,json."},
+    {.name = "watch_delay",
+     MS(watch_delay),
+     .def = 200,
+     .needs = NEEDS_NOTHING,
+     .help = "Time without further changes before the restart."},
+    {.name = "watch_options",
+     GROUP(watch_group, watch_options),
+     .needs = NEEDS_NOTHING,
+     .help = "How files are watched."},
+
     {.name = "instance_var",
      STR(OPT_STRING, instance_var),
      .def_text = "NODE_APP_INSTANCE",
@@ -474,10 +517,6 @@ static const struct option_group top = GROUP_OF(rows, NULL);
 #define NO_WINDOWS "it is about Windows"
 
 static const struct foreign_key foreign[] = {
-    {.name = "watch", .type = OPT_WATCH},
-    {.name = "ignore_watch", .type = OPT_WATCH},
-    {.name = "watch_delay", .type = OPT_DURATION},
-    {.name = "watch_options", .type = OPT_MAP},
     {.name = "cron_restart", .aliases = {"cron"}, .type = OPT_CRON},
     {.name = "disable_source_map_support", .type = OPT_ANY, .why = "source maps are never switched on here"},
     {.name = "kill_retry_time",

@@ -31,7 +31,8 @@ enum opt_type {
     OPT_PORT,
     OPT_ENV,    /* a mapping of variables */
     OPT_FILTER, /* true for everything, or texts */
-    OPT_WATCH,  /* a boolean, a path or paths */
+    OPT_WATCH,  /* a boolean, a path or paths; true is stored as "." */
+    OPT_TEXTS,  /* a text, or a list of texts that may hold blanks */
     OPT_CRON,
     OPT_COUNT,   /* a number, or "all" for the most that is possible */
     OPT_ADDRESS, /* a port, or host:port */
@@ -87,6 +88,8 @@ struct option_group {
      * rest of the entry (a mapping, or a plain value for `shorthand`). A list may hold such mappings too,
      * where they do not have this key itself. NULL = a mapping is an entry. */
     const char *keyed;
+    const char *const *idle;   /* keys that are known but do nothing: a warning, no error. NULL = none */
+    const char *idle_why;
     /* Once the list is read: fills in what follows from other keys, and checks what no single key shows.
      * -EINVAL, a message, and the number of the entry in `at`. NULL = nothing to do. */
     int (*complete)(void *entries, unsigned n, unsigned *at, struct err *e);

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "config/depends.h"
+#include "config/health_check.h"
 #include "config/listen.h"
 
 struct err;
@@ -42,6 +43,14 @@ struct log_retention_options {
 /* What a process may write in a second, on average. */
 struct log_rate_limit_options {
     int64_t lines, bytes; /* 0 = no limit */
+};
+
+/* How files are watched; of chokidar's options those that have a meaning here. */
+struct watch_options {
+    bool use_polling;
+    int64_t interval; /* ms between two looks when polling */
+    bool follow_symlinks;
+    char **ignored; /* more patterns, as ignore_watch */
 };
 
 struct max_memory_options {
@@ -93,6 +102,8 @@ struct app_spec {
     bool wait_ready;
     int64_t listen_timeout; /* ms */
     struct depends_list depends_on; /* apps that are to be up, or done, before it is started */
+    struct health_check_options health_check;
+    int64_t watchdog; /* ms; 0 = off */
 
     char *out_file, *error_file,
         *log_file; /* absolute; NULL = default names, none for log_file; "/dev/null" = off */
@@ -109,6 +120,12 @@ struct app_spec {
     int64_t log_block_timeout; /* ms */
     struct log_rate_limit_options log_rate_limit;
     char *pid_file;
+
+    char **watch;        /* paths from cwd whose changes restart the app; empty = off, "." = cwd */
+    char **ignore_watch; /* patterns of what does not count; empty = the default */
+    char **ext;          /* extensions of files that count, without dots; empty = all */
+    int64_t watch_delay; /* ms */
+    struct watch_options watch_options;
 
     char *instance_var;
     char *increment_var; /* variable to which an instance adds its number; NULL = none */

@@ -16,12 +16,15 @@
 #include "daemon/app_cache.h"
 #include "daemon/engine_cluster.h"
 #include "daemon/engine_order.h"
+#include "daemon/engine_health.h"
+#include "daemon/limits.h"
 #include "daemon/methods.h"
 #include "daemon/preload.h"
 #include "daemon/saved.h"
 #include "daemon/sockets.h"
 #include "daemon/testkill.h"
 #include "daemon/users.h"
+#include "daemon/watch.h"
 
 #define BEAT_MS 1000u
 
@@ -108,6 +111,7 @@ void engine_ready(struct engine *e)
 {
     const struct kw_msg serves = {.type = KW_READY};
     struct hold *own = holds_get(&e->holds, 0);
+    struct app *a;
     struct server_config cfg = {.loop = &e->loop,
                                 .listen_fd = own ? own->fds[KW_FD_LISTEN] : -1,
                                 .arg = e,
@@ -122,9 +126,15 @@ void engine_ready(struct engine *e)
         _exit(1);
     }
     e->server = server_new(&cfg);
+    engine_health_follow_all(e);
     if (own->fds[KW_FD_ATTACH] >= 0)
         e->attach = keeper_attach_new(&e->loop, own->fds[KW_FD_ATTACH], engine_keeper_asked, e);
+    e->limits = limits_new(e, e->metrics);
     engine_send(e, &serves);
+    e->watches = watches_new(e);
+    TAILQ_FOREACH (a, supervisor_apps(e->sup), entry) {
+        watch_app(e, a);
+    }
     if (e->engines > 1)
         event_emit(e, &(struct event){.kind = EVENT_ENGINE, .text = "the apps went on"});
     log_info("ready after %llu ms", (unsigned long long)(clock_wall_ms() - e->started_ms));
@@ -192,6 +202,8 @@ void engine_end(struct engine *e)
     struct process *p;
 
     update_abort(e, "the daemon is shutting down");
+    watches_free(e->watches);
+    e->watches = NULL;
     e->users = NULL;
     TAILQ_FOREACH (p, supervisor_processes(e->sup), entry) {
         engine_spawn_forget(runtime_of(p));
@@ -199,6 +211,8 @@ void engine_end(struct engine *e)
     TAILQ_FOREACH (p, supervisor_shadows(e->sup), entry) {
         engine_spawn_forget(runtime_of(p));
     }
+    limits_free(e->limits);
+    e->limits = NULL;
     metrics_free(e->metrics);
     e->metrics = NULL;
     trigger_abort(e);

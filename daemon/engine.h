@@ -31,6 +31,8 @@
 int engine_main(const char *home, int keeper_fd);
 
 struct app_talk;
+struct health_watch;
+struct watchdog;
 struct cluster;
 struct limit_state;
 struct limits;
@@ -40,6 +42,7 @@ struct sockets;
 struct spawn_wait;
 struct update;
 struct users;
+struct watches;
 struct worker;
 
 struct engine {
@@ -68,6 +71,7 @@ struct engine {
     bool graceful_told;      /* that it cannot be used */
     struct metrics *metrics; /* what all processes use; NULL once the engine ends */
     struct cluster *cluster; /* Node's clusters, and the channels of all runs */
+    struct watches *watches; /* of files; NULL before the state is together, and at the end */
     struct limits *limits;
     struct sys sys;
 
@@ -108,6 +112,8 @@ struct runtime {
     struct app_talk *talk;       /* what the current run announced on it; NULL = nothing */
     size_t talk_end;             /* bytes of its journal, KW_FD_TALK */
     struct notify *notify;       /* sd_notify socket of the current run */
+    struct health_watch *health; /* of the current run; NULL = it is not checked */
+    struct watchdog *watchdog;   /* the same */
     struct spawn_wait *spawning; /* the current run's child is not asked for yet; NULL = it is */
     bool resumed;                /* put back after the engine's start */
     bool shutting_down;          /* asked to stop because the daemon ends */

@@ -8,10 +8,20 @@
 #include "common/err.h"
 #include "common/mem.h"
 #include "daemon/depends.h"
+#include "daemon/engine_health.h"
+#include "daemon/health.h"
 
 #define REASON_DEPTH 8 /* of "its dependency a failed: waits for b: its dependency b ..." */
 
 /* ---- is it fulfilled? ---- */
+
+/* Without a health check there is nothing to be unwell by. */
+static bool is_unwell(const struct process *p)
+{
+    const char *health = engine_health_state(p);
+
+    return health && strcmp(health, health_state_word(HEALTH_HEALTHY)) != 0;
+}
 
 /* Of all processes of that name, the one that decides, and what it comes to. */
 static enum depends_verdict judge(struct engine *e, const struct depends_options *d,
@@ -28,7 +38,7 @@ static enum depends_verdict judge(struct engine *e, const struct depends_options
         TAILQ_FOREACH (p, &a->processes, app_entry) {
             v = depends_never_ends(d->condition, a->spec)
                     ? DEPENDS_FAILED
-                    : depends_judge(d->condition, p, e->sys.wall_ms(e), false);
+                    : depends_judge(d->condition, p, e->sys.wall_ms(e), is_unwell(p));
             if (!*decides || v > worst) {
                 *decides = p;
                 worst = v;

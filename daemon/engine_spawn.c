@@ -176,7 +176,7 @@ static int spawn_with(struct engine *e, struct process *p, const struct spawn_me
 
     if (rc < 0)
         return rc;
-    if (p->app->spec->wait_ready) {
+    if (p->app->spec->wait_ready || p->app->spec->watchdog > 0) {
         notify_fd = notify_bind(e->home_id, p->run, name, sizeof(name));
         if (notify_fd >= 0)
             lc.notify_name = name;

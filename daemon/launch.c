@@ -162,6 +162,10 @@ static void add_own_variables(struct launch *l, const struct launch_ctx *ctx, co
     if (ctx->notify_name) {
         snprintf(text, sizeof(text), "@%s", ctx->notify_name);
         env_set(&l->envp, "NOTIFY_SOCKET", text);
+        if (s->watchdog > 0) {
+            snprintf(text, sizeof(text), "%lld", (long long)s->watchdog * 1000);
+            env_set(&l->envp, "WATCHDOG_USEC", text);
+        }
     }
 }
 
@@ -182,7 +186,7 @@ void launch_init(struct launch *l, const struct launch_ctx *ctx, const struct pr
 
     *l = (struct launch){0};
     l->ipc = launch_wants_ipc(s);
-    l->notify = s->wait_ready;
+    l->notify = s->wait_ready || s->watchdog > 0;
     l->envp = strv_dup(s->env);
     build_argv(l, ctx, s);
     if (ctx->ids)

@@ -257,6 +257,7 @@ void sup_forget_run(struct proc *pr)
     p->sweeping = false;
     p->signaled_ms = 0;
     p->said_ready = false;
+    p->said_healthy = false;
     p->disconnecting = false;
     pr->kill_since = 0;
     pr->stuck = false;

@@ -97,6 +97,7 @@ void supervisor_on_not_spawned(struct supervisor *s, uint64_t run, int rc, const
  * again. A start that takes one keeper after the other with it counts as refused. */
 void supervisor_on_unanswered(struct supervisor *s, uint64_t run);
 void supervisor_on_ready(struct supervisor *s, uint64_t run);
+void supervisor_on_healthy(struct supervisor *s, uint64_t run);   /* its first health check has succeeded */
 void supervisor_on_listening(struct supervisor *s, uint64_t run); /* sys.listens may say otherwise now */
 /* A run that sys.drain was asked for has finished its connections. */
 void supervisor_on_drained(struct supervisor *s, uint64_t run);

@@ -156,6 +156,13 @@ void sup_shadow_settle(struct proc *pr);
 /* Something of it cannot be killed: who waits is told. */
 void sup_tell_stuck(struct proc *pr, const char *words, uint64_t run);
 
+/* supervisor_ready.c: what makes a process ready, when it says so or a health check proves it */
+bool sup_waits_ready(const struct proc *pr);     /* is there something to wait for after the exec? */
+bool sup_lacks_ready(const struct proc *pr);     /* not all of it has come */
+uint64_t sup_ready_limit(const struct proc *pr); /* ms from the exec on */
+/* "not ready within 3 s", "not healthy within 30 s: HTTP 503" */
+void sup_late_words(struct proc *pr, char *out, size_t size);
+
 /* supervisor_end.c: how runs end */
 /* The current run is over without ever having been a program. Returns the event that follows. */
 enum lc_event sup_run_failed(struct proc *pr, enum lc_reason reason, int step, int error);

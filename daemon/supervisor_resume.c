@@ -61,11 +61,11 @@ static void resume_up(struct proc *pr)
 {
     struct process *p = &pr->p;
 
-    if (p->state == LC_LAUNCHING && !p->app->spec->wait_ready) {
+    if (p->state == LC_LAUNCHING && !sup_waits_ready(pr)) {
         sup_post(pr, LC_EV_READY);
     } else if (p->state == LC_LAUNCHING) {
         if (!p->deadline_ms)
-            p->deadline_ms = sup_wall(pr->s) + (uint64_t)p->app->spec->listen_timeout;
+            p->deadline_ms = sup_wall(pr->s) + sup_ready_limit(pr);
         sup_timer(pr, SYS_TIMER_STATE, remaining(pr, p->deadline_ms));
     } else if (!p->online_ms) {
         p->online_ms = p->started_ms;

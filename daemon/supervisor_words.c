@@ -209,7 +209,7 @@ static void add_request(struct line *l, const struct process *p, bool going_on)
         break;
     case LC_R_READY_TIMEOUT:
         add(l, going_on ? "stopping: not ready within " : "stopped: not ready within ");
-        add_duration(l, (uint64_t)p->app->spec->listen_timeout);
+        add_duration(l, sup_ready_limit((const struct proc *)p));
         break;
     default:
         add(l, going_on ? "stopping by request" : "stopped by request");

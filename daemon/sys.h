@@ -55,6 +55,8 @@ struct sys {
     bool (*listens)(void *ctx, struct process *p);
     /* Does the candidate listen on all that `old` listens on? News of it: supervisor_on_listening. */
     bool (*listens_as)(void *ctx, struct process *candidate, struct process *old);
+    /* Why it is not ready yet, as the last health check found it. False, or NULL: nothing is known. */
+    bool (*unready_words)(void *ctx, struct process *p, char *out, size_t size);
     /* Asks the run to finish its connections, take no new ones, and end (a cluster worker's disconnect).
      * False, or NULL: there is no such word for it, and the polite signal follows at once; else that follows
      * with supervisor_on_drained, at the latest after kill_timeout. */
