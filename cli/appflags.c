@@ -15,17 +15,33 @@
 static char *joined(const struct args *a, const struct flag *f, const char *between)
 {
     char *all = xstrdup("");
+    const char *value;
 
     for (size_t i = 0; i < a->n_given; i++) {
         char *longer;
 
         if (a->given[i].flag != f)
             continue;
-        longer = xasprintf("%s%s%s", all, *all ? between : "", a->given[i].value);
+        value = *a->given[i].value || !f->value ? a->given[i].value : f->value;
+        longer = xasprintf("%s%s%s", all, *all ? between : "", value);
         free(all);
         all = longer;
     }
     return all;
+}
+
+/* Each value given is an entry of its own. */
+static bool is_list(const struct option_row *o)
+{
+    return o->type == OPT_LIST || o->type == OPT_WATCH || o->type == OPT_TEXTS;
+}
+
+/* "4" of a flag whose plain numbers are seconds becomes "4s". */
+static char *with_unit(const struct flag *f, const char *value)
+{
+    bool plain = f->unit && *value && strspn(value, "0123456789.") == strlen(value);
+
+    return plain ? xasprintf("%s%s", value, f->unit) : xstrdup(value);
 }
 
 static bool is_path(const struct option_row *o, const char *text)
@@ -40,14 +56,14 @@ int appflags_apply(const struct args *a, struct app_spec *spec, const char *cwd,
         const struct option_row *o = f->key ? option_find(f->key) : NULL;
         _cleanup_free_ char *text = NULL;
 
-        if (!o || (f->type == FLAG_OPTIONAL && !*a->given[i].value))
+        if (!o || (f->type == FLAG_OPTIONAL && !*a->given[i].value && !f->value))
             continue;
         if (f->type == FLAG_NUMBERS)
             text = joined(a, f, ",");
-        else if (o->type == OPT_LIST)
+        else if (is_list(o))
             text = joined(a, f, "\n");
         else
-            text = xstrdup(f->type == FLAG_BOOL ? f->value : a->given[i].value);
+            text = with_unit(f, f->type == FLAG_BOOL ? f->value : a->given[i].value);
         if (cwd && is_path(o, text)) {
             _cleanup_free_ char *at_home = path_expand_home(environ, text);
             char *absolute = fs_absolute(cwd, at_home);

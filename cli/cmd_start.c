@@ -65,6 +65,22 @@ static bool is_known(const struct plan *p, const char *word)
     return false;
 }
 
+/* config_ctx.known: may an app of a file depend on this name? */
+static bool is_app(void *arg, const char *name)
+{
+    const struct plan *p = arg;
+    json_t *r;
+    size_t i;
+
+    for (i = 0; i < p->apps.n; i++)
+        if (strcmp(p->apps.v[i]->name, name) == 0)
+            return true;
+    json_array_foreach (p->known, i, r)
+        if (strcmp(j_text(r, "name"), name) == 0)
+            return true;
+    return false;
+}
+
 /* The name that the apps to be restarted have, when it is one; else NULL. */
 static const char *one_name(const struct plan *p)
 {
@@ -206,14 +222,40 @@ static int make_plan(struct plan *p)
     return worst;
 }
 
+/* Are the files of all apps watched that are to be restarted? */
+static bool all_watched(const struct plan *p)
+{
+    json_t *r;
+    size_t i;
+
+    for (size_t k = 0; k < p->n_restart; k++)
+        json_array_foreach (p->known, i, r)
+            if (names(p->restart[k], r) && !json_is_true(json_object_get(r, "watch")))
+                return false;
+    return true;
+}
+
+/* As PM2: of what is known, --watch alone turns it on, or off when it is on. */
+static void toggle_watch(struct plan *p)
+{
+    const char *path = args_text(p->args, "watch");
+
+    if (path && !*path && all_watched(p)) {
+        json_object_set_new(p->set, "watch", json_array());
+        out_note(&p->c->out, "watch is off now; --watch once more turns it on");
+    }
+}
+
 /* What the flags change of the stored configuration of known apps. */
 static int make_set(struct plan *p)
 {
     struct err e = {0};
 
     p->set = appflags_to_set(p->args, p->caller.cwd, one_name(p), p->c->home_path, &e);
-    if (p->set)
+    if (p->set) {
+        toggle_watch(p);
         return EXIT_DONE;
+    }
     out_error(&p->c->out, "%s", e.msg);
     return EXIT_USAGE;
 }
@@ -298,6 +340,9 @@ static int run(struct cli *c, const struct args *a, enum plan_mode mode, bool re
                      .reload = reload,
                      .restart = xcalloc(a->n_words + 1, sizeof(char *))};
     int code = caller_init(&p.caller, c, a);
+
+    p.caller.ctx.known = is_app;
+    p.caller.ctx.known_arg = &p;
 
     if (code == EXIT_DONE && c->connected)
         code = session_call(c, "list", NULL, &p.known);

@@ -26,7 +26,8 @@ struct flag {
     const char *help;
     long long min, max;  /* of FLAG_NUMBER */
     const char *key;     /* the config key that it sets, for start */
-    const char *value;   /* what a FLAG_BOOL sets it to */
+    const char *value;   /* what a FLAG_BOOL sets it to, or a FLAG_OPTIONAL that stands alone */
+    const char *unit;    /* put behind a value that is a plain number; NULL = the key's own unit */
     const char *idle;    /* taken with a warning, since it does nothing: why */
     const char *refused; /* known, and an error: why */
     const char *group;   /* on the first flag of a group in the help: its heading */
@@ -93,6 +94,7 @@ int cmd_prettylist(struct cli *c, const struct args *a);
 int cmd_monit(struct cli *c, const struct args *a);
 int cmd_describe(struct cli *c, const struct args *a);
 int cmd_logs(struct cli *c, const struct args *a);
+int cmd_metrics(struct cli *c, const struct args *a);
 int cmd_why(struct cli *c, const struct args *a);
 int cmd_send(struct cli *c, const struct args *a);
 int cmd_trigger(struct cli *c, const struct args *a);

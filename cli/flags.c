@@ -1,7 +1,6 @@
 /* The flags: those that every command has, and those of the commands. */
 #include "cli/flags.h"
 
-#define NOT_YET    "it comes with a later version"
 #define TRACING    "it is about tracing inside Node, which is not done here"
 #define OF_STARTUP "it belongs to PM2's startup command"
 
@@ -29,12 +28,6 @@
 
 /* PM2's flags that scripts may hold: they are taken, with a warning. */
 #define LATER_FLAGS                                                                                     \
-    {.name = "watch", .letter = 'w', .type = FLAG_OPTIONAL, .arg = "PATH",                              \
-     .help = "restart when files change", .idle = NOT_YET},                                             \
-    {.name = "ignore-watch", .type = FLAG_TEXT, .arg = "PATTERN",                                       \
-     .help = "files that --watch leaves out", .idle = NOT_YET},                                         \
-    {.name = "watch-delay", .type = FLAG_TEXT, .arg = "TIME",                                           \
-     .help = "how long --watch waits", .idle = NOT_YET},                                                \
     {.name = "execute-command", .letter = 'x', .type = FLAG_BOOL,                                       \
      .help = "run a program", .idle = "a program is run as it is already"},                             \
     {.name = "disable-source-map-support", .type = FLAG_BOOL,                                           \
@@ -48,7 +41,6 @@
     {.name = "no-daemon", .type = FLAG_BOOL,                                                            \
      .refused = "run pmd --no-daemon in the foreground, and pm start beside it"},                       \
     {.name = "write", .type = FLAG_BOOL, .refused = "a config file is never written to"},               \
-    {.name = "ext", .type = FLAG_TEXT, .arg = "EXTENSIONS", .refused = "watching is not in this version"}, \
     {.name = "hp", .type = FLAG_TEXT, .arg = "DIR", .refused = OF_STARTUP},                             \
     {.name = "service-name", .type = FLAG_TEXT, .arg = "NAME", .refused = OF_STARTUP},                  \
     {.name = "wait-ip", .type = FLAG_BOOL, .refused = OF_STARTUP},                                      \
@@ -117,6 +109,14 @@ const struct flag start_flags[] = {
      .help = "replace it when it and its children use more memory", .key = "max_memory_restart"},
     {.name = "cron-restart", .alias = "cron", .letter = 'c', .type = FLAG_TEXT, .arg = "PATTERN",
      .help = "restart it at these times: \"0 4 * * *\", @daily, ...; 0 = never", .key = "cron_restart"},
+    {.name = "watch", .group = "Restart when files change", .letter = 'w', .type = FLAG_OPTIONAL, .arg = "PATH",
+     .help = "those of its folder, or PATH; of a known app: on or off", .key = "watch", .value = "true"},
+    {.name = "ignore-watch", .type = FLAG_TEXT, .arg = "PATTERN",
+     .help = "what does not count: names, paths, globs (node_modules and .*)", .key = "ignore_watch"},
+    {.name = "watch-delay", .type = FLAG_TEXT, .arg = "TIME",
+     .help = "wait until nothing has changed for so long; a plain number is seconds", .key = "watch_delay", .unit = "s"},
+    {.name = "ext", .type = FLAG_TEXT, .arg = "EXTENSIONS",
+     .help = "only files of these, such as js,json", .key = "ext"},
     {.name = "wait-ready", .group = "Becoming ready, and stopping", .type = FLAG_BOOL,
      .help = "online only when the app says that it is ready", .key = "wait_ready", .value = "true"},
     {.name = "listen-timeout", .type = FLAG_TEXT, .arg = "TIME",
@@ -153,6 +153,14 @@ const struct flag start_flags[] = {
 
 const struct flag json_flags[] = {
     {.name = "json", .type = FLAG_BOOL, .help = "print JSON"},
+    {0},
+};
+
+const struct flag metrics_flags[] = {
+    {.name = "since", .type = FLAG_TEXT, .arg = "TIME",
+     .help = "from this time on (1h): 10min, 2h, \"3 d ago\", \"yesterday 14:00\", ..."},
+    {.name = "json", .type = FLAG_BOOL, .help = "print JSON, with all points"},
+    {.name = "csv", .type = FLAG_BOOL, .help = "one line a point"},
     {0},
 };
 

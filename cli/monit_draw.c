@@ -36,9 +36,9 @@ static const struct list_column {
 } list_columns[COLS_N] = {
     [COL_STATE] = {"status", 9, 0, false},  [COL_ID] = {"id", 4, 0, true},
     [COL_NAME] = {"name", 0, 0, false},     [COL_CPU] = {"cpu", 6, 0, true},
-    [COL_CPU_BAR] = {"", 6, 70, false},     [COL_MEM] = {"memory", 8, 0, true},
-    [COL_MEM_BAR] = {"", 6, 76, false},     [COL_RESTARTS] = {"restarts", 8, 56, true},
-    [COL_UPTIME] = {"uptime", 6, 48, true}, [COL_SPARK] = {"cpu, last s", 12, 100, false},
+    [COL_CPU_BAR] = {"", 5, 66, false},     [COL_MEM] = {"memory", 8, 0, true},
+    [COL_MEM_BAR] = {"", 5, 72, false},     [COL_RESTARTS] = {"rst", 4, 52, true},
+    [COL_UPTIME] = {"uptime", 6, 46, true}, [COL_SPARK] = {"cpu was", 8, 78, false},
 };
 
 static int name_width(int columns)
@@ -223,7 +223,8 @@ static void draw_log(struct monit *m)
     for (size_t i = first; i < end; i++)
         draw_line(m, r, r->y + 1 + (int)(i - first), monit_log_line(&m->log, i));
     if (!m->log.n && row && height)
-        monit_put(m, r->y + 1, r->x, r->columns, COLOR_DIM, "no lines yet");
+        monit_put(m, r->y + 1, r->x, r->columns, COLOR_DIM,
+                  row->no_log ? "it keeps no log (disable_logs)" : "no lines yet");
 }
 
 static void draw_title(struct monit *m, int columns)
@@ -252,11 +253,10 @@ static void draw_bottom(struct monit *m, int y, int columns)
     else if (*m->client.trouble)
         monit_put(m, y, 0, columns, COLOR_RED | PAINT_BOLD, m->client.trouble);
     else
-        monit_put(
-            m, y, 0, columns, COLOR_DIM,
-            columns >= 78
-                ? "? help  / filter  s sort  r restart  R reload  S stop  l log  Tab pane  q quit"
-                : "? help  / filter  s sort  Tab pane  q quit");
+        monit_put(m, y, 0, columns, COLOR_DIM,
+                  columns >= 78
+                      ? "? help  / filter  s sort  r restart  R reload  S stop  l log  Tab pane  q quit"
+                      : "? help  / filter  s sort  Tab pane  q quit");
 }
 
 void monit_draw(struct monit *m)

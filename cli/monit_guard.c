@@ -20,19 +20,29 @@ static int same_settings(const struct termios *a, const struct termios *b)
            a->c_lflag == b->c_lflag && memcmp(a->c_cc, b->c_cc, sizeof(a->c_cc)) == 0;
 }
 
+#define FAREWELL "\r\n[pm] monit was killed; the terminal was given back\r\n"
+
+static void put(const char *text)
+{
+    ssize_t n;
+
+    for (size_t len = strlen(text); len; text += n, len -= (size_t)n)
+        if ((n = write(STDOUT_FILENO, text, len)) <= 0)
+            return;
+}
+
 static void restore(const struct termios *before, const struct termios *screen, const char *leave)
 {
     struct termios now;
-    ssize_t n;
 
     if (tcgetattr(STDOUT_FILENO, &now) < 0)
         return; /* the terminal is gone */
     /* A shell that was faster has its own settings by now. */
     if (!screen || same_settings(&now, screen))
         tcsetattr(STDOUT_FILENO, TCSANOW, before);
-    for (size_t len = strlen(leave); len; leave += n, len -= (size_t)n)
-        if ((n = write(STDOUT_FILENO, leave, len)) <= 0)
-            return;
+    put(leave);
+    /* The shell may have printed its prompt where it is gone now. */
+    put(FAREWELL);
 }
 
 /* Only what is safe in the child of any process: it neither allocates nor prints. */

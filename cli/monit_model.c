@@ -74,6 +74,7 @@ static void row_take(struct monit_row *r, const json_t *j)
     r->restarts = j_int(j, "restarts");
     r->since = j_int(j, "uptime_since");
     r->lives = status_lives(j_text(j, "status"));
+    r->no_log = json_is_true(json_object_get(j, "disable_logs"));
     r->pid = r->lives ? j_int(j, "pid") : 0;
     r->cpu = r->lives ? j_number(j, "cpu") : 0;
     r->memory = r->lives ? (uint64_t)j_number(j, "memory") : 0;

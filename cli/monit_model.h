@@ -28,6 +28,7 @@ struct monit_row {
     uint64_t memory;                                 /* bytes */
     int64_t since;                                   /* ms since the epoch; 0 = never started */
     bool lives;
+    bool no_log; /* the app keeps none (disable_logs) */
     struct monit_ring cpus, memories;
 };
 

@@ -61,6 +61,15 @@ static const char *percent(char out[UNITS_MAX], double v)
     return out;
 }
 
+/* A health check is told of here only when it fails: the columns are PM2's. */
+static void add_status(struct table *t, const char *status, const char *health)
+{
+    if (strcmp(health, "unhealthy") == 0 && strcmp(status, "online") == 0)
+        table_add(t, color_of_status("errored"), "online, unhealthy");
+    else
+        table_add(t, color_of_status(status), status);
+}
+
 static void add_row(struct table *t, const json_t *r, int64_t now)
 {
     const char *status = j_text(r, "status");
@@ -78,7 +87,7 @@ static void add_row(struct table *t, const json_t *r, int64_t now)
     table_add(t, c, number(s, lives ? j_int(r, "pid") : 0));
     table_add(t, c, lives && since > 0 ? units_uptime(s, now - since) : "0");
     table_add(t, COLOR_NONE, number(s, restarts));
-    table_add(t, color_of_status(status), status);
+    add_status(t, status, j_text(r, "health"));
     table_add(t, c, percent(s, lives ? j_number(r, "cpu") : 0.0));
     table_add(t, c, units_size(s, lives ? (uint64_t)j_number(r, "memory") : 0));
     table_add(t, COLOR_NONE, j_text(r, "user"));

@@ -8,6 +8,7 @@
 #include "common/cron.h"
 #include "common/err.h"
 #include "common/mem.h"
+#include "config/hook_list.h"
 #include "config/option_fields.h"
 #include "config/values.h"
 #include "config/yaml_scalar.h"
@@ -38,11 +39,13 @@ static const struct {
     [OPT_FILTER] = {KIND(TREE_BOOL) | KIND(TREE_STRING) | KIND(TREE_LIST), "true, text or a list of texts"},
     [OPT_WATCH] = {KIND(TREE_BOOL) | KIND(TREE_STRING) | KIND(TREE_LIST),
                    "true, false, a path or a list of paths"},
+    [OPT_TEXTS] = {TEXTS | KIND(TREE_LIST), "text or a list of texts"},
     [OPT_CRON] = {TEXTS | KIND(TREE_BOOL), "a time of 5 or 6 fields such as \"0 4 * * *\", or 0 for none"},
     [OPT_COUNT] = {NUMBERS, "a whole number or \"all\""},
     [OPT_ADDRESS] = {TEXTS, "a port or host:port"},
     [OPT_MODE] = {NUMBERS, "permissions in octal such as \"0660\""},
     [OPT_LIST] = {KIND(TREE_MAP) | KIND(TREE_LIST), "a list of mappings"},
+    [OPT_HOOKS] = {KIND(TREE_MAP), "a mapping of events to commands or URLs"},
     [OPT_GROUP] = {KIND(TREE_MAP), "a mapping"},
     [OPT_MAP] = {KIND(TREE_MAP), "a mapping"},
     [OPT_ENV] = {KIND(TREE_MAP), "a mapping of variables"},
@@ -219,6 +222,26 @@ static int set_filter(const struct option_row *o, void *base, const char *text)
     return 0;
 }
 
+/* One a line. Of OPT_WATCH, true is the folder of the app and false nothing. */
+static int set_texts(const struct option_row *o, void *base, const char *text, struct err *e)
+{
+    _cleanup_free_ char *copy = xstrdup(text);
+    char **items = NULL, *rest = copy, *item, ***field = option_field(o, base);
+    bool watch = o->type == OPT_WATCH;
+
+    while ((item = strsep(&rest, "\n")) != NULL) {
+        if (watch && strcasecmp(item, "true") == 0)
+            strv_push(&items, xstrdup("."));
+        else if (*item && !(watch && strcasecmp(item, "false") == 0))
+            strv_push(&items, xstrdup(item));
+    }
+    if (!*text)
+        return err_set(e, -EINVAL, "must not be empty");
+    strv_free(*field);
+    *field = items ? items : strv_dup(NULL);
+    return 0;
+}
+
 /* Fields are counted only: what they mean is the matter of who acts on them. */
 static int check_cron(const char *text, struct err *e)
 {
@@ -295,7 +318,8 @@ static int set_text(const struct option_row *o, void *base, const char *text, st
         r = check_cron(text, e);
         return r < 0 ? r : set_string(o, base, text, e);
     case OPT_WATCH:
-        return *text ? 0 : err_set(e, -EINVAL, "must not be empty");
+    case OPT_TEXTS:
+        return set_texts(o, base, text, e);
     case OPT_ANY:
         return 0;
     case OPT_GROUP:
@@ -305,6 +329,7 @@ static int set_text(const struct option_row *o, void *base, const char *text, st
         return shorthand ? set_text(shorthand, option_field(o, base), text, e) : -EDOM;
     case OPT_LIST:
         return set_list(o, base, text, e);
+    case OPT_HOOKS:
     case OPT_MAP:
     case OPT_ENV:
     case OPT_TYPE_COUNT:
@@ -430,6 +455,12 @@ static bool read_group_key(const struct option_group *g, void *fields, const str
     }
     if (o)
         return read_value(o, fields, value, full, d);
+    for (const char *const *idle = g->idle; idle && *idle; idle++) {
+        if (!option_key_matches(*idle, value->key))
+            continue;
+        diag_warn(d, value->key_line, value->key_col, "%s: ignored, %s", full, g->idle_why);
+        return true;
+    }
     diag_error(d, value->key_line, value->key_col, "%s: unknown key %s%s%s%s", key,
                diag_quote(quoted, value->key), near ? ", did you mean \"" : "", near ? near : "",
                near ? "\"?" : "");
@@ -457,6 +488,10 @@ static bool read_entry(const struct option_row *o, void *base, const struct tree
     struct err e = {0};
     bool ok = true;
 
+    if (!entry) {
+        diag_error(d, item->line, item->col, "%s: more than %d entries", key, OPTION_LIST_MAX);
+        return false;
+    }
     if (item->kind == TREE_MAP) {
         for (const struct tree_node *value = item->first; value; value = value->next)
             ok = read_group_key(g, entry, item, value, key, d) && ok;
@@ -470,6 +505,47 @@ static bool read_entry(const struct option_row *o, void *base, const struct tree
         return true;
     diag_error(d, item->line, item->col, "%s: %s", key, e.msg);
     return false;
+}
+
+/* One key of a mapping that stands for a list of entries, see option_group.keyed. */
+static bool read_keyed_entry(const struct option_row *o, void *base, const struct tree_node *value,
+                             const char *key, struct diag *d)
+{
+    const struct option_group *g = o->group;
+    const struct option_row *shorthand = option_group_shorthand(g);
+    _cleanup_free_ char *full = xasprintf("%s.%s", key, value->key);
+    void *entry = option_list_add(o, base);
+    struct err e = {0};
+    bool ok = true;
+
+    if (!entry) {
+        diag_error(d, value->key_line, value->key_col, "%s: more than %d entries", key, OPTION_LIST_MAX);
+        return false;
+    }
+    if (option_set_text(option_group_by_name(g, g->keyed), entry, value->key, &e) < 0) {
+        diag_error(d, value->key_line, value->key_col, "%s: %s", key, e.msg);
+        return false;
+    }
+    if (value->kind != TREE_MAP)
+        return read_value(shorthand, entry, value, full, d);
+    for (const struct tree_node *inner = value->first; inner; inner = inner->next)
+        ok = read_group_key(g, entry, value, inner, full, d) && ok;
+    return ok;
+}
+
+static bool is_keyed(const struct option_row *o, const struct tree_node *map)
+{
+    return o->group->keyed && map->kind == TREE_MAP && !tree_get(map, o->group->keyed);
+}
+
+static bool read_keyed(const struct option_row *o, void *base, const struct tree_node *map, const char *key,
+                       struct diag *d)
+{
+    bool ok = true;
+
+    for (const struct tree_node *value = map->first; value && ok; value = value->next)
+        ok = read_keyed_entry(o, base, value, key, d);
+    return ok;
 }
 
 /* An entry of a list is named by its number from 0, as in a way through the file. */
@@ -492,8 +568,9 @@ static bool read_list(const struct option_row *o, void *base, const struct tree_
     for (; item; item = value->kind == TREE_LIST ? item->next : NULL) {
         _cleanup_free_ char *full = item == value ? xstrdup(key) : xasprintf("%s[%u]", key, n);
 
-        items[n++] = item;
-        ok = read_entry(o, base, item, full, d) && ok;
+        ok = (is_keyed(o, item) ? read_keyed : read_entry)(o, base, item, full, d) && ok;
+        while (n < option_list_get(o, base).n)
+            items[n++] = item;
     }
     l = option_list_get(o, base);
     n = 0;
@@ -509,6 +586,18 @@ static bool read_list(const struct option_row *o, void *base, const struct tree_
     return ok;
 }
 
+static bool read_hooks(const struct option_row *o, void *base, const struct tree_node *value, const char *key,
+                       struct diag *d)
+{
+    char **list = hook_list_read(value, key, d), ***field = option_field(o, base);
+
+    if (!list)
+        return false;
+    strv_free(*field);
+    *field = list;
+    return true;
+}
+
 /* `key`: as the file names it, with the keys around it before it. */
 static bool read_value(const struct option_row *o, void *base, const struct tree_node *value, const char *key,
                        struct diag *d)
@@ -522,6 +611,8 @@ static bool read_value(const struct option_row *o, void *base, const struct tree
     }
     if (o->type == OPT_ENV || o->type == OPT_MAP || o->type == OPT_ANY)
         return true;
+    if (o->type == OPT_HOOKS)
+        return read_hooks(o, base, value, key, d);
     if (o->type == OPT_GROUP && value->kind == TREE_MAP)
         return read_group(o, base, value, key, d);
     if (o->type == OPT_LIST)

@@ -8,8 +8,11 @@
 #include "common/err.h"
 #include "common/mem.h"
 #include "config/checks.h"
+#include "config/depends.h"
+#include "config/health_check.h"
 #include "config/listen.h"
 #include "config/suggest.h"
+#include "config/watch_options.h"
 
 #define YEAR_MS 31536000000
 
@@ -234,6 +237,12 @@ static const struct option_row rows[] = {
      .help =
          "HTTP keep-alive clients of a Node cluster's worker that is replaced see no reset: connections end "
          "with an answer that says so, not while they are idle."},
+    {.name = "node_probe",
+     BOOL(node_probe),
+     .needs = NEEDS_RELOAD,
+     .help =
+         "Metrics from inside a Node app, by a small file that is loaded before it: event loop delay, heap, "
+         "handles, requests."},
     {.name = "listen",
      .type = OPT_LIST,
      .store = STORE_LIST,
@@ -266,6 +275,14 @@ static const struct option_row rows[] = {
      .needs = NEEDS_RELOAD,
      .help = "Sets the variable PORT, over env and under env_<name>."},
 
+    {.name = "depends_on",
+     .type = OPT_LIST,
+     .store = STORE_LIST,
+     .offset = FIELD(depends_on),
+     .group = &depends_group,
+     .needs = NEEDS_NOTHING,
+     .help = "Apps that have to be up, or done, before this one is started: names, or a mapping of names to "
+             "conditions. They are stopped after it."},
     {.name = "autostart",
      BOOL(autostart),
      .def = true,
@@ -382,6 +399,18 @@ static const struct option_row rows[] = {
      .def = 3000,
      .needs = NEEDS_NOTHING,
      .help = "Time that an app with wait_ready has to become ready."},
+    {.name = "health_check",
+     GROUP(health_check_group, health_check),
+     .needs = NEEDS_NOTHING,
+     .help = "A check that a process must pass to be online, and that is repeated while it runs: one of "
+             "http, tcp "
+             "and exec. A plain value is http."},
+    {.name = "watchdog",
+     MS(watchdog),
+     .needs = NEEDS_RELOAD,
+     .help = "The app says WATCHDOG=1 to NOTIFY_SOCKET at least this often, or it is restarted "
+             "(WATCHDOG_USEC); 0 "
+             "is off."},
 
     {.name = "out_file",
      .aliases = {"out", "output", "out_log"},
@@ -457,6 +486,43 @@ static const struct option_row rows[] = {
      .needs = NEEDS_RESTART,
      .help = "File that holds the pid while the app runs."},
 
+    {.name = "watch",
+     .type = OPT_WATCH,
+     .store = STORE_STRV,
+     .offset = FIELD(watch),
+     .needs = NEEDS_NOTHING,
+     .help = "Restart the app when files change: true for those in cwd, or paths (files, folders, globs)."},
+    {.name = "ignore_watch",
+     .type = OPT_TEXTS,
+     .store = STORE_STRV,
+     .offset = FIELD(ignore_watch),
+     .needs = NEEDS_NOTHING,
+     .help = "Names, paths or globs whose changes do not count; by default node_modules and what begins with "
+             "a dot. .git, PM_HOME, and the app's own log and pid files never count."},
+    {.name = "ext",
+     .type = OPT_TEXTS,
+     .store = STORE_STRV,
+     .offset = FIELD(ext),
+     .needs = NEEDS_NOTHING,
+     .help = "Only files with these extensions count: a list, or one text such as js,json."},
+    {.name = "watch_delay",
+     MS(watch_delay),
+     .def = 200,
+     .needs = NEEDS_NOTHING,
+     .help = "Time without further changes before the restart."},
+    {.name = "watch_options",
+     GROUP(watch_group, watch_options),
+     .needs = NEEDS_NOTHING,
+     .help = "How files are watched."},
+    {.name = "on",
+     .type = OPT_HOOKS,
+     .store = STORE_STRV,
+     .offset = FIELD(on),
+     .needs = NEEDS_NOTHING,
+     .help = "Commands to run or URLs to post to at events of the app: start, online, exit, restart, reload, "
+             "stop, delete, overlimit, errored, limit (or memory), unhealthy, healthy, watch, schedule, "
+             "ready_timeout. They get the event as JSON."},
+
     {.name = "instance_var",
      STR(OPT_STRING, instance_var),
      .def_text = "NODE_APP_INSTANCE",
@@ -490,10 +556,6 @@ static const struct option_group top = GROUP_OF(rows, NULL);
 #define NO_WINDOWS "it is about Windows"
 
 static const struct foreign_key foreign[] = {
-    {.name = "watch", .type = OPT_WATCH},
-    {.name = "ignore_watch", .type = OPT_WATCH},
-    {.name = "watch_delay", .type = OPT_DURATION},
-    {.name = "watch_options", .type = OPT_MAP},
     {.name = "disable_source_map_support", .type = OPT_ANY, .why = "source maps are never switched on here"},
     {.name = "kill_retry_time",
      .type = OPT_ANY,

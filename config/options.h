@@ -31,12 +31,14 @@ enum opt_type {
     OPT_PORT,
     OPT_ENV,    /* a mapping of variables */
     OPT_FILTER, /* true for everything, or texts */
-    OPT_WATCH,  /* a boolean, a path or paths */
+    OPT_WATCH,  /* a boolean, a path or paths; true is stored as "." */
+    OPT_TEXTS,  /* a text, or a list of texts that may hold blanks */
     OPT_CRON,
     OPT_COUNT,   /* a number, or "all" for the most that is possible */
     OPT_ADDRESS, /* a port, or host:port */
     OPT_MODE,    /* permissions in octal, stored as number */
     OPT_LIST,    /* a list of mappings with the group's rows; one mapping or plain value is a list of one */
+    OPT_HOOKS,   /* a mapping: event -> command, URL, or a list of them; see hook_list.h */
     OPT_GROUP,   /* a mapping with rows of its own, see struct option_group */
     OPT_MAP,     /* a mapping that is not looked into */
     OPT_ANY,     /* not looked at */
@@ -83,6 +85,12 @@ struct option_group {
     /* A plain value in place of a mapping: fills the entry. -EINVAL and a message. */
     int (*from_text)(void *entry, const char *text, struct err *e);
     const char *text_expected; /* words for what from_text takes */
+    /* A mapping in place of the list: each key is the value of this row in an entry of its own, its value the
+     * rest of the entry (a mapping, or a plain value for `shorthand`). A list may hold such mappings too,
+     * where they do not have this key itself. NULL = a mapping is an entry. */
+    const char *keyed;
+    const char *const *idle; /* keys that are known but do nothing: a warning, no error. NULL = none */
+    const char *idle_why;
     /* Once the list is read: fills in what follows from other keys, and checks what no single key shows.
      * -EINVAL, a message, and the number of the entry in `at`. NULL = nothing to do. */
     int (*complete)(void *entries, unsigned n, unsigned *at, struct err *e);

@@ -220,6 +220,14 @@ static void resolve_listen(struct resolve *r)
         problem(r, "listen", "%s", e.msg);
 }
 
+static void resolve_health_check(struct resolve *r)
+{
+    struct err e;
+
+    if (health_check_app(r->spec, &e) < 0)
+        problem(r, "health_check", "%s", e.msg);
+}
+
 static void resolve_logs(struct resolve *r)
 {
     struct app_spec *s = r->spec;
@@ -392,6 +400,7 @@ bool resolve_app(struct resolve *r)
     resolve_mode(r);
     resolve_logs(r);
     resolve_listen(r);
+    resolve_health_check(r);
     take_back(r, lent);
     check_increment(r);
     check_memory(r);

@@ -344,7 +344,8 @@ static int fields_from_json(struct app_spec *s, const json_t *j, struct err *e)
     if (!s->interpreter)
         s->interpreter = xstrdup("none");
     r = app_spec_validate(s, e);
-    return r < 0 ? r : listen_check_app(s, e);
+    r = r < 0 ? r : listen_check_app(s, e);
+    return r < 0 ? r : health_check_app(s, e);
 }
 
 struct app_spec *app_spec_from_json(const json_t *j, struct err *e)

@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "config/depends.h"
+#include "config/health_check.h"
 #include "config/listen.h"
 
 struct err;
@@ -43,6 +45,14 @@ struct log_rate_limit_options {
     int64_t lines, bytes; /* 0 = no limit */
 };
 
+/* How files are watched; of chokidar's options those that have a meaning here. */
+struct watch_options {
+    bool use_polling;
+    int64_t interval; /* ms between two looks when polling */
+    bool follow_symlinks;
+    char **ignored; /* more patterns, as ignore_watch */
+};
+
 struct max_memory_options {
     int64_t soft, hard; /* bytes; 0 = no limit */
     int64_t window;     /* ms above soft before anything is done */
@@ -68,6 +78,7 @@ struct app_spec {
     char *exec_mode;        /* "fork" or "cluster" */
     char *cluster_schedule; /* "shared", "round_robin" or "slots" */
     bool graceful_http;     /* of cluster workers: idle keep-alive connections end as HTTP says */
+    bool node_probe;        /* metrics from inside Node */
     struct listen_list listen; /* sockets that the daemon opens for it */
     char **env; /* "NAME=value", the whole environment of the app: caller's, env_file, env, env_<name>. From a
                    file also "NAME", null in the wire form: not even what is stored of a known app */
@@ -95,7 +106,10 @@ struct app_spec {
     bool treekill;
     bool shutdown_with_message;
     bool wait_ready;
-    int64_t listen_timeout; /* ms */
+    int64_t listen_timeout;         /* ms */
+    struct depends_list depends_on; /* apps that are to be up, or done, before it is started */
+    struct health_check_options health_check;
+    int64_t watchdog; /* ms; 0 = off */
 
     char *out_file, *error_file,
         *log_file; /* absolute; NULL = default names, none for log_file; "/dev/null" = off */
@@ -112,6 +126,14 @@ struct app_spec {
     int64_t log_block_timeout; /* ms */
     struct log_rate_limit_options log_rate_limit;
     char *pid_file;
+
+    char **watch;        /* paths from cwd whose changes restart the app; empty = off, "." = cwd */
+    char **ignore_watch; /* patterns of what does not count; empty = the default */
+    char **ext;          /* extensions of files that count, without dots; empty = all */
+    int64_t watch_delay; /* ms */
+    struct watch_options watch_options;
+
+    char **on; /* hooks, each "event=target"; see hook_list.h */
 
     char *instance_var;
     char *increment_var; /* variable to which an instance adds its number; NULL = none */

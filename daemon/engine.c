@@ -15,13 +15,17 @@
 #include "common/plog.h"
 #include "daemon/app_cache.h"
 #include "daemon/engine_cluster.h"
+#include "daemon/engine_health.h"
+#include "daemon/engine_order.h"
+#include "daemon/hooks_run.h"
+#include "daemon/limits.h"
 #include "daemon/methods.h"
-#include "daemon/preload.h"
 #include "daemon/saved.h"
 #include "daemon/schedules.h"
 #include "daemon/sockets.h"
 #include "daemon/testkill.h"
 #include "daemon/users.h"
+#include "daemon/watch.h"
 
 #define BEAT_MS 1000u
 
@@ -108,6 +112,7 @@ void engine_ready(struct engine *e)
 {
     const struct kw_msg serves = {.type = KW_READY};
     struct hold *own = holds_get(&e->holds, 0);
+    struct app *a;
     struct server_config cfg = {.loop = &e->loop,
                                 .listen_fd = own ? own->fds[KW_FD_LISTEN] : -1,
                                 .arg = e,
@@ -122,10 +127,16 @@ void engine_ready(struct engine *e)
         _exit(1);
     }
     e->server = server_new(&cfg);
+    engine_health_follow_all(e);
     if (own->fds[KW_FD_ATTACH] >= 0)
         e->attach = keeper_attach_new(&e->loop, own->fds[KW_FD_ATTACH], engine_keeper_asked, e);
+    e->limits = limits_new(e, e->metrics);
     engine_send(e, &serves);
     schedules_look(e, NULL);
+    e->watches = watches_new(e);
+    TAILQ_FOREACH (a, supervisor_apps(e->sup), entry) {
+        watch_app(e, a);
+    }
     if (e->engines > 1)
         event_emit(e, &(struct event){.kind = EVENT_ENGINE, .text = "the apps went on"});
     log_info("ready after %llu ms", (unsigned long long)(clock_wall_ms() - e->started_ms));
@@ -163,6 +174,7 @@ static void after_store(void *arg)
         engine_unanswered_drop(hold);
     }
     close_if_open((uv_handle_t *)&e->beat);
+    close_if_open((uv_handle_t *)&e->order);
     close_if_open((uv_handle_t *)&e->sig_term);
     close_if_open((uv_handle_t *)&e->sig_int);
     close_if_open((uv_handle_t *)&e->sig_usr2);
@@ -192,6 +204,8 @@ void engine_end(struct engine *e)
     struct process *p;
 
     update_abort(e, "the daemon is shutting down");
+    watches_free(e->watches);
+    e->watches = NULL;
     e->users = NULL;
     TAILQ_FOREACH (p, supervisor_processes(e->sup), entry) {
         engine_spawn_forget(runtime_of(p));
@@ -199,11 +213,15 @@ void engine_end(struct engine *e)
     TAILQ_FOREACH (p, supervisor_shadows(e->sup), entry) {
         engine_spawn_forget(runtime_of(p));
     }
+    limits_free(e->limits);
+    e->limits = NULL;
     metrics_free(e->metrics);
     e->metrics = NULL;
     schedules_free(e->schedules);
     e->schedules = NULL;
     trigger_abort(e);
+    hooks_close(e->hooks);
+    e->hooks = NULL;
     users_close(users); /* before the server: requests may wait for it too */
     keeper_attach_close(e->attach);
     e->attach = NULL;
@@ -237,7 +255,8 @@ static int engine_init(struct engine *e, const char *home, int keeper_fd, struct
     *e = (struct engine){.started_ms = clock_wall_ms(), .pmd_path = own_path()};
     TAILQ_INIT(&e->listeners);
     TAILQ_INIT(&e->triggers);
-    e->graceful_http = preload_find(e->pmd_path, "graceful_http.js", &e->graceful_for_all);
+    preload_init(&e->graceful_http, e->pmd_path, "graceful_http.js");
+    preload_init(&e->node_probe, e->pmd_path, "node_probe.js");
     holds_init(&e->holds);
     rc = home_open(&e->home, home, 0, err);
     if (rc < 0)
@@ -254,9 +273,11 @@ static int engine_init(struct engine *e, const char *home, int keeper_fd, struct
     if (rc < 0)
         return err_set(err, rc, "cannot make an event loop: %s", uv_strerror(rc));
     engine_sys_init(e);
+    engine_order_init(e);
     e->sup = supervisor_new(&e->sys);
     e->sockets = sockets_new(e);
     engine_cluster_init(e);
+    e->hooks = hooks_open(e);
     e->metrics = metrics_new(e);
     e->schedules = schedules_new(e);
     e->users = users_open(&e->loop, users_ask);
@@ -297,7 +318,8 @@ int engine_main(const char *home, int keeper_fd)
     home_close(&e->home);
     saved_free(e);
     free(e->pmd_path);
-    free(e->graceful_http);
+    preload_deinit(&e->graceful_http);
+    preload_deinit(&e->node_probe);
     free(e->keeper_trouble);
     free(e);
     return 0;

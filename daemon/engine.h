@@ -21,6 +21,7 @@
 #include "daemon/keeperlink.h"
 #include "daemon/logs.h"
 #include "daemon/metrics.h"
+#include "daemon/preload.h"
 #include "daemon/server.h"
 #include "daemon/store.h"
 #include "daemon/supervisor.h"
@@ -31,7 +32,10 @@
 int engine_main(const char *home, int keeper_fd);
 
 struct app_talk;
+struct health_watch;
+struct watchdog;
 struct cluster;
+struct hooks;
 struct limit_state;
 struct limits;
 struct restore;
@@ -41,6 +45,7 @@ struct sockets;
 struct spawn_wait;
 struct update;
 struct users;
+struct watches;
 struct worker;
 
 struct engine {
@@ -64,11 +69,10 @@ struct engine {
     struct supervisor *sup;
     struct users *users;     /* NULL once the engine ends */
     struct sockets *sockets; /* of `listen` and of cluster workers */
-    char *graceful_http;     /* the preload of cluster workers; NULL: it is not installed */
-    bool graceful_for_all;   /* other users can read it */
-    bool graceful_told;      /* that it cannot be used */
+    struct preload graceful_http, node_probe;
     struct metrics *metrics; /* what all processes use; NULL once the engine ends */
     struct cluster *cluster; /* Node's clusters, and the channels of all runs */
+    struct watches *watches; /* of files; NULL before the state is together, and at the end */
     struct limits *limits;
     struct schedules *schedules; /* NULL once the engine ends */
     struct sys sys;
@@ -89,7 +93,12 @@ struct engine {
     struct update *update; /* while it is asked for */
     uint64_t engines;      /* starts of the engine under this keeper, with this one; 0 = not known yet */
     struct event_listeners listeners;
+    struct hooks *hooks;          /* NULL once the engine ends */
     struct trigger_list triggers; /* actions of apps whose replies are waited for */
+
+    uv_timer_t order; /* engine_order.h: looks again at processes that wait for others */
+    bool order_held;  /* there may be such */
+    bool order_soon;  /* one of them waits only for another to be online for a moment */
 
     uv_timer_t beat;
     uv_signal_t sig_term, sig_int, sig_usr2;
@@ -106,6 +115,8 @@ struct runtime {
     struct app_talk *talk;       /* what the current run announced on it; NULL = nothing */
     size_t talk_end;             /* bytes of its journal, KW_FD_TALK */
     struct notify *notify;       /* sd_notify socket of the current run */
+    struct health_watch *health; /* of the current run; NULL = it is not checked */
+    struct watchdog *watchdog;   /* the same */
     struct spawn_wait *spawning; /* the current run's child is not asked for yet; NULL = it is */
     bool resumed;                /* put back after the engine's start */
     bool shutting_down;          /* asked to stop because the daemon ends */

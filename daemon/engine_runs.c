@@ -14,6 +14,7 @@
 #include "daemon/app_message.h"
 #include "daemon/engine.h"
 #include "daemon/engine_cluster.h"
+#include "daemon/engine_health.h"
 #include "daemon/foreign.h"
 #include "daemon/log_paths.h"
 #include "daemon/log_policy.h"
@@ -131,13 +132,14 @@ bool engine_candidate_died(struct engine *e, uint64_t run)
     return hold->exited || (child.fd >= 0 && poll(&child, 1, 0) == 1);
 }
 
-static void on_ready(void *arg, uint64_t run)
+static void on_said(void *arg, uint64_t run, enum notify_word word)
 {
     struct engine *e = arg;
 
-    if (engine_candidate_died(e, run))
-        return;
-    supervisor_on_ready(e->sup, run);
+    if (word != NOTIFY_READY)
+        engine_watchdog_heard(e, run, word == NOTIFY_TRIGGER);
+    else if (!engine_candidate_died(e, run))
+        supervisor_on_ready(e->sup, run);
 }
 
 void engine_connect_run(struct engine *e, struct process *p)
@@ -155,7 +157,8 @@ void engine_connect_run(struct engine *e, struct process *p)
         uint32_t uid =
             hold->fds[KW_FD_STDOUT] >= 0 && fstat(hold->fds[KW_FD_STDOUT], &st) == 0 ? st.st_uid : geteuid();
 
-        r->notify = notify_new(&e->loop, hold->fds[KW_FD_NOTIFY], p->run, uid, on_ready, e);
+        r->notify = notify_new(&e->loop, hold->fds[KW_FD_NOTIFY], p->run, uid, on_said, e);
+        engine_watchdog_follow(e, p);
     }
 }
 

@@ -18,7 +18,9 @@
 #include "daemon/cluster.h"
 #include "daemon/engine.h"
 #include "daemon/engine_cluster.h"
+#include "daemon/engine_health.h"
 #include "daemon/engine_listen.h"
+#include "daemon/engine_order.h"
 #include "daemon/events.h"
 #include "daemon/log_paths.h"
 #include "daemon/log_policy.h"
@@ -27,6 +29,7 @@
 #include "daemon/pid_file.h"
 #include "daemon/schedules.h"
 #include "daemon/sockets.h"
+#include "daemon/watch.h"
 
 static uint64_t sys_mono_ms(void *ctx)
 {
@@ -319,6 +322,7 @@ void engine_save_app(struct engine *e, struct app *a)
     schedules_app(e, a);
     row.json = app_spec_text(a, &len);
     store_put_app(e->store, &row);
+    watch_app(e, a);
 }
 
 /* A pid file of a running process follows when the name that it is made of changes. */
@@ -356,11 +360,17 @@ static void renew_policies(struct engine *e, const struct app *a)
 
 void engine_set_spec(struct engine *e, struct app *a, struct app_spec *take_spec)
 {
+    struct process *p;
+
     move_pid_files(e, a, take_spec);
     app_spec_free(a->spec);
     a->spec = take_spec;
     renew_policies(e, a);
+    TAILQ_FOREACH (p, &a->processes, app_entry) {
+        engine_health_follow(e, p);
+    }
     engine_save_app(e, a);
+    engine_order_look(e);
 }
 
 static bool app_rests(const struct app *a)
@@ -382,11 +392,13 @@ static void sys_changed(void *ctx, struct process *p, enum lc_state old)
         engine_note(e, p);
     if (p->state == LC_STOPPING)
         engine_spawn_cancel(p);
+    engine_health_follow(e, p);
     if (p->role != ROLE_SLOT)
         return;
     engine_save_process(e, p);
     if (p->state != old)
         schedules_look(e, p->app);
+    engine_order_look(e);
     if (p->state != old && (p->state == LC_STOPPED || p->state == LC_ERRORED)) {
         put_pid_file(e, p, 0);
         engine_listen_rests(e, p);
@@ -414,6 +426,8 @@ static void runtime_closed(uv_handle_t *handle)
 static void runtime_end(struct runtime *r)
 {
     engine_spawn_forget(r);
+    engine_health_end(r);
+    engine_watchdog_end(r);
     engine_cluster_disconnect(r->process);
     notify_free(r->notify);
     r->notify = NULL;
@@ -446,9 +460,11 @@ static void sys_deleted(void *ctx, struct process *p)
         sockets_app_deleted(e->sockets, p->app->id);
         app_cache_drop(p->app);
         schedules_app_gone(p->app);
+        watch_forget(p->app);
     }
     runtime_end(runtime_of(p));
     p->runtime = NULL;
+    engine_order_look(e);
 }
 
 void runtime_new(struct engine *e, struct process *p)
@@ -544,6 +560,7 @@ static void sys_app_gone(void *ctx, struct app *app)
 {
     (void)ctx;
     app_cache_drop(app);
+    watch_forget(app);
 }
 
 void engine_sys_init(struct engine *e)
@@ -571,6 +588,7 @@ void engine_sys_init(struct engine *e)
         .replaced = sys_replaced,
         .set_spec = sys_set_spec,
         .app_gone = sys_app_gone,
+        .unready_words = engine_health_words,
     };
     engine_cluster_sys(&e->sys);
 }

@@ -429,5 +429,6 @@ bool log_commit(struct log_writer *w)
         return not_committed(w);
     }
     committed(w);
+    log_prune_committed(w);
     return true;
 }

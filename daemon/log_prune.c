@@ -20,6 +20,7 @@
 #define VACUUM_PAGES  32
 #define ROUND_BYTES   (4u * 1024 * 1024) /* a round begins after so much has come */
 #define ROUND_MS      60000u
+#define FEW_MS        5000u /* ... or so long after the first row over what an app may keep in bytes */
 #define STREAMS_MS    600000u
 #define SETTLE_MS     60000u             /* so long after the start every run of the past has been attached */
 #define SLACK_PAGES   64                 /* free pages that are kept for what comes next ... */
@@ -447,6 +448,18 @@ static int begin_round(struct log_writer *w)
     plan_next(p);
     next_phase(w, counts(p) ? PRUNE_COUNT : PRUNE_DELETE);
     return find_excess(w, &p->excess);
+}
+
+void log_prune_committed(struct log_writer *w)
+{
+    struct log_prune *p = &w->prune;
+    uint64_t soon;
+
+    if (!p->fresh || !counts(p))
+        return;
+    soon = clock_mono_ms() + FEW_MS;
+    if (!p->due || p->due > soon)
+        p->due = soon;
 }
 
 bool log_prune_busy(const struct log_writer *w)

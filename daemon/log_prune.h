@@ -50,7 +50,8 @@ struct log_disk {
 void log_prune_init(struct log_writer *w);
 void log_prune_deinit(struct log_writer *w);
 void log_prune_limit(struct log_writer *w, const char *app, const struct log_limits *limits);
-void log_prune_step(struct log_writer *w); /* a few ms of it */
+void log_prune_step(struct log_writer *w);      /* a few ms of it */
+void log_prune_committed(struct log_writer *w); /* rows were: a round follows soon, also when they are few */
 bool log_prune_busy(const struct log_writer *w);
 
 /* log_disk.c: looks at the disk now and then. At DISK_STOP nothing is written to it. */

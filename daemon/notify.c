@@ -17,7 +17,7 @@ struct notify {
     int fd;
     uint64_t run;
     uint32_t uid;
-    void (*ready)(void *arg, uint64_t run);
+    void (*said)(void *arg, uint64_t run, enum notify_word word);
     void *arg;
     bool busy, closing;
 };
@@ -43,10 +43,15 @@ int notify_bind(const char *home_id, uint64_t run, char *name, size_t size)
     return fd;
 }
 
-static bool says_ready(const char *text)
+static const char *const words[] = {
+    [NOTIFY_READY] = "READY=1", [NOTIFY_WATCHDOG] = "WATCHDOG=1", [NOTIFY_TRIGGER] = "WATCHDOG=trigger"};
+
+static bool says(const char *text, const char *word)
 {
+    size_t len = strlen(word);
+
     for (const char *line = text; line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
-        if (strncmp(line, "READY=1", 7) == 0 && (line[7] == '\n' || line[7] == '\0'))
+        if (strncmp(line, word, len) == 0 && (line[len] == '\n' || line[len] == '\0'))
             return true;
     return false;
 }
@@ -104,25 +109,25 @@ static void on_readable(uv_poll_t *poll, int status, int events)
      * next. */
     if (receive(n, text, sizeof(text), MSG_PEEK, &uid) < 0)
         return;
-    if ((uid == n->uid || uid == 0 || uid == geteuid()) && says_ready(text)) {
-        n->busy = true;
-        n->ready(n->arg, n->run);
-        n->busy = false;
-    }
+    n->busy = true;
+    for (size_t i = 0; i < ARRAY_LEN(words) && (uid == n->uid || uid == 0 || uid == geteuid()); i++)
+        if (!n->closing && says(text, words[i]))
+            n->said(n->arg, n->run, (enum notify_word)i);
+    n->busy = false;
     receive(n, text, sizeof(text), 0, &uid);
     if (n->closing)
         uv_close((uv_handle_t *)&n->poll, on_closed);
 }
 
 struct notify *notify_new(uv_loop_t *loop, int fd, uint64_t run, uint32_t uid,
-                          void (*ready)(void *arg, uint64_t run), void *arg)
+                          void (*said)(void *arg, uint64_t run, enum notify_word word), void *arg)
 {
     struct notify *n = xcalloc(1, sizeof(*n));
 
     n->fd = fd;
     n->run = run;
     n->uid = uid;
-    n->ready = ready;
+    n->said = said;
     n->arg = arg;
     if (uv_poll_init(loop, &n->poll, fd) < 0) {
         free(n);

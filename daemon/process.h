@@ -30,6 +30,7 @@ struct app {
     struct process_list processes; /* by instance */
     void *cache;                   /* the engine's own: app_cache.h */
     void *times;                   /* likewise: schedules.c; NULL = it has none */
+    void *watch;                   /* the same: watch.h; NULL = its files are not watched */
     TAILQ_ENTRY(app) entry;
 };
 TAILQ_HEAD(app_list_head, app);
@@ -60,6 +61,7 @@ struct process {
     enum lc_reason reason; /* why it is in this state, or what the pending stop is for */
     bool fresh;            /* the current run is the first since a user's start or restart */
     bool delete_when_down;
+    bool held;   /* wanted up and not started yet: it waits for what it depends on (sys.hold) */
     bool acting; /* the daemon itself restarts or reloads it: act.h */
     char *by;    /* who asked for the pending change; heap, may be NULL */
 
@@ -83,7 +85,8 @@ struct process {
     bool tree_empty;      /* nothing of the run is left */
     bool sweeping;        /* a look at the tree is under way */
     uint64_t signaled_ms; /* wall clock of the polite signal; 0 = not yet */
-    bool said_ready;      /* a candidate's: its readiness was announced */
+    bool said_ready;      /* its readiness was announced */
+    bool said_healthy;    /* its first health check has succeeded */
     bool must_listen;     /* a candidate's: what it is to replace did listen */
     bool disconnecting;   /* asked to finish its connections (sys.drain); the polite signal comes later */
     uint64_t deadline_ms; /* wall clock: restart due (WAITING), kill due (STOPPING), ready due (LAUNCHING); 0

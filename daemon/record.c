@@ -12,9 +12,11 @@
 #include "config/times.h"
 #include "daemon/app_cache.h"
 #include "daemon/app_talk.h"
+#include "daemon/engine_health.h"
 #include "daemon/log_paths.h"
 #include "daemon/metrics.h"
 #include "daemon/schedules.h"
+#include "daemon/watch.h"
 
 static const char *user_of(const struct app_spec *s)
 {
@@ -78,10 +80,13 @@ static void write_short(struct jsonw *w, struct process *p)
     jsonw_kuint(w, "unstable_restarts", p->counters.unstable);
     jsonw_kstr(w, "status", lc_state_word(p->state));
     jsonw_kstr(w, "reason", lc_reason_word(p->reason));
+    if (engine_health_state(p))
+        jsonw_kstr(w, "health", engine_health_state(p));
     jsonw_key(w, "cpu");
     jsonw_real1(w, cpu);
     jsonw_kuint(w, "memory", bytes);
     jsonw_kstr(w, "user", user_of(s));
+    jsonw_kbool(w, "watch", watch_is_on(p->app));
     if (s->disable_logs)
         jsonw_kbool(w, "disable_logs", true);
     if (!s->log_rows)
@@ -110,6 +115,7 @@ static bool is_field(const char *name)
                                          "exit_signal",
                                          "restart_time",
                                          "unstable_restarts",
+                                         "waits_for",
                                          "prev_restart_delay",
                                          "pm_uptime",
                                          "created_at",
@@ -150,8 +156,13 @@ static bool is_field(const char *name)
                                          "kill_timeout",
                                          "listen_timeout",
                                          "wait_ready",
+                                         "health",
+                                         "health_check",
+                                         "watchdog",
                                          "shutdown_with_message",
                                          "stop_exit_codes",
+                                         "node_probe",
+                                         "on",
                                          "uid",
                                          "gid",
                                          "listen",
@@ -203,8 +214,8 @@ static void write_env(struct jsonw *w, char *const *env, bool beside_fields)
 /* Fields that PM2 always has and that have one true value here. */
 static void write_constants(struct jsonw *w)
 {
-    static const char *const off[] = {"watch",       "vizion",         "pmx",    "automation",
-                                      "windowsHide", "vizion_running", "km_link"};
+    static const char *const off[] = {"vizion",         "pmx",    "automation", "windowsHide",
+                                      "vizion_running", "km_link"};
 
     for (size_t i = 0; i < ARRAY_LEN(off); i++)
         jsonw_kbool(w, off[i], false);
@@ -339,6 +350,8 @@ static void write_policy(struct jsonw *w, const struct app_spec *s)
     jsonw_kint(w, "kill_timeout", s->kill_timeout);
     jsonw_kint(w, "listen_timeout", s->listen_timeout);
     jsonw_kbool(w, "wait_ready", s->wait_ready);
+    if (s->watchdog)
+        jsonw_kint(w, "watchdog", s->watchdog);
     jsonw_kbool(w, "shutdown_with_message", s->shutdown_with_message);
     if (s->stop_exit_codes.n) {
         jsonw_key(w, "stop_exit_codes");
@@ -347,10 +360,24 @@ static void write_policy(struct jsonw *w, const struct app_spec *s)
             jsonw_int(w, s->stop_exit_codes.v[i]);
         jsonw_arr_end(w);
     }
+    if (s->node_probe)
+        jsonw_kbool(w, "node_probe", true);
+    if (strv_len(s->on))
+        write_strings(w, "on", s->on);
     if (s->uid)
         jsonw_kstr(w, "uid", s->uid);
     if (s->gid)
         jsonw_kstr(w, "gid", s->gid);
+}
+
+static void write_watch(struct jsonw *w, const struct app_spec *s)
+{
+    if (*s->ignore_watch)
+        write_strings(w, "ignore_watch", s->ignore_watch);
+    if (*s->ext)
+        write_strings(w, "ext", s->ext);
+    if (*s->watch)
+        jsonw_kint(w, "watch_delay", s->watch_delay);
 }
 
 static void write_sockets(struct jsonw *w, const struct app_spec *s)
@@ -362,6 +389,14 @@ static void write_sockets(struct jsonw *w, const struct app_spec *s)
         jsonw_key(w, "listen");
         jsonw_raw(w, text, strlen(text));
         json_decref(list);
+    }
+    if (health_check_is_set(s)) {
+        json_t *check = app_spec_key_to_json(s, option_by_name("health_check"));
+        _cleanup_free_ char *text = json_dumps(check, JSON_COMPACT);
+
+        jsonw_key(w, "health_check");
+        jsonw_raw(w, text, strlen(text));
+        json_decref(check);
     }
     if (app_is_cluster(s)) {
         jsonw_kstr(w, "cluster_schedule", s->cluster_schedule);
@@ -395,12 +430,24 @@ static void make_config(struct jsonw *w, const struct app_spec *s)
     jsonw_kstr(w, "username", user_of(s));
     write_command(w, s);
     write_policy(w, s);
+    write_watch(w, s);
     write_sockets(w, s);
     write_constants(w);
     jsonw_key(w, "env");
     jsonw_obj_begin(w);
     write_env(w, s->env, false);
     jsonw_obj_end(w);
+}
+
+/* Only of one that depends on others and is not started yet. */
+static void write_wait(struct engine *e, struct jsonw *w, const struct process *p)
+{
+    char words[512];
+
+    if (!p->held)
+        return;
+    supervisor_describe_reason(e->sup, p, words, sizeof(words));
+    jsonw_kstr(w, "waits_for", words);
 }
 
 static void write_pm2_env(struct engine *e, struct jsonw *w, struct process *p)
@@ -410,6 +457,7 @@ static void write_pm2_env(struct engine *e, struct jsonw *w, struct process *p)
     app_text_write(p->app, APP_TEXT_FLAT_ENV, w, make_flat_env);
     jsonw_kuint(w, "pm_id", p->id);
     jsonw_kstr(w, "status", lc_state_word(p->state));
+    write_wait(e, w, p);
     write_last_exit(w, p);
     jsonw_kuint(w, "restart_time", p->counters.restarts);
     jsonw_kuint(w, "unstable_restarts", p->counters.unstable);
@@ -418,10 +466,12 @@ static void write_pm2_env(struct engine *e, struct jsonw *w, struct process *p)
     jsonw_kuint(w, "created_at", p->created_ms);
     jsonw_kuint(w, "NODE_APP_INSTANCE", p->instance);
     jsonw_kuint(w, "dropped_lines", logs_dropped(e->logs, p->id));
+    jsonw_kbool(w, "watch", watch_is_on(p->app));
     jsonw_kstr(w, "version", runtime_of(p)->version ? runtime_of(p)->version : "N/A");
     write_own_constants(e, w, p);
     app_text_write(p->app, APP_TEXT_CONFIG, w, make_config);
     write_talk(w, runtime_of(p)->talk);
+    engine_health_write(w, p);
     jsonw_obj_end(w);
 }
 
@@ -489,7 +539,7 @@ static void write_next_runs(struct jsonw *w, const struct app *a)
 
 static void write_own(struct engine *e, struct jsonw *w, struct process *p)
 {
-    char words[256];
+    char words[512];
 
     jsonw_key(w, "pm");
     jsonw_obj_begin(w);
@@ -507,6 +557,7 @@ static void write_own(struct engine *e, struct jsonw *w, struct process *p)
     jsonw_kint(w, "stop_signal", p->app->spec->stop_signal);
     jsonw_kbool(w, "disable_logs", p->app->spec->disable_logs);
     jsonw_kuint(w, "dropped_lines", logs_dropped(e->logs, p->id));
+    watch_write(w, p->app);
     write_log_trouble(e, w, p);
     if (p->last.valid)
         write_exit(w, &p->last);

@@ -65,7 +65,7 @@ enum schedule_act schedule_judge(const struct schedule_view *v)
     switch (v->state) {
     case LC_STOPPED:
     case LC_ERRORED:
-        return v->stopped_since ? SCHEDULE_PASS : SCHEDULE_START;
+        return v->held || v->stopped_since ? SCHEDULE_PASS : SCHEDULE_START;
     case LC_WAITING:
         return SCHEDULE_START;
     case LC_LAUNCHING:

@@ -44,6 +44,7 @@ struct schedule_view {
     enum schedule_overlap overlap;
     enum lc_state state;
     enum lc_reason reason;
+    bool held;          /* a start of it waits for what it depends on */
     bool stopped_since; /* a user's stop has ended its last run after that time */
 };
 

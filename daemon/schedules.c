@@ -118,6 +118,7 @@ static bool act(struct engine *e, const struct app_schedule *as, struct process 
                                        .overlap = as->overlap,
                                        .state = p->state,
                                        .reason = p->reason,
+                                       .held = p->held,
                                        .stopped_since = stopped_since(p, was.next)};
     enum schedule_act what = schedule_judge(&view);
     char words[200];

@@ -74,6 +74,13 @@ void supervisor_reload(struct supervisor *s, struct process *p, struct app_spec 
 /* As supervisor_delete, after it was asked to finish its connections. */
 void supervisor_retire(struct supervisor *s, struct process *p, const char *by, waiter_cb cb, void *arg);
 
+/*
+ * What sys.hold keeps back is in state stopped with p->held until this is called and sys.hold lets it go. Who
+ * waits for it is told once what it depends on has failed; it is held all the same, for that may come up
+ * later. A stop ends the wait.
+ */
+void supervisor_try_held(struct supervisor *s, struct process *p);
+
 /* Sets the counters of restarts to zero and the time of creation to now; nothing else changes. */
 void supervisor_reset(struct supervisor *s, struct process *p);
 
@@ -90,6 +97,7 @@ void supervisor_on_not_spawned(struct supervisor *s, uint64_t run, int rc, const
  * again. A start that takes one keeper after the other with it counts as refused. */
 void supervisor_on_unanswered(struct supervisor *s, uint64_t run);
 void supervisor_on_ready(struct supervisor *s, uint64_t run);
+void supervisor_on_healthy(struct supervisor *s, uint64_t run);   /* its first health check has succeeded */
 void supervisor_on_listening(struct supervisor *s, uint64_t run); /* sys.listens may say otherwise now */
 /* A run that sys.drain was asked for has finished its connections. */
 void supervisor_on_drained(struct supervisor *s, uint64_t run);

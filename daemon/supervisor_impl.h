@@ -103,6 +103,8 @@ void sup_leave(struct supervisor *s);
 
 /* Feeds an event, and those that follow from its action, to the table. */
 void sup_post(struct proc *pr, enum lc_event ev);
+/* At rest and wanted up: starts it with `ev`, or holds it back. */
+void sup_start_or_hold(struct proc *pr, enum lc_event ev);
 /* Something other than the state is to be stored. */
 void sup_changed(struct proc *pr);
 void sup_forget_run(struct proc *pr);
@@ -153,6 +155,13 @@ void sup_polite_now(struct proc *pr);                                   /* after
 void sup_shadow_settle(struct proc *pr);
 /* Something of it cannot be killed: who waits is told. */
 void sup_tell_stuck(struct proc *pr, const char *words, uint64_t run);
+
+/* supervisor_ready.c: what makes a process ready, when it says so or a health check proves it */
+bool sup_waits_ready(const struct proc *pr);     /* is there something to wait for after the exec? */
+bool sup_lacks_ready(const struct proc *pr);     /* not all of it has come */
+uint64_t sup_ready_limit(const struct proc *pr); /* ms from the exec on */
+/* "not ready within 3 s", "not healthy within 30 s: HTTP 503" */
+void sup_late_words(struct proc *pr, char *out, size_t size);
 
 /* supervisor_end.c: how runs end */
 /* The current run is over without ever having been a program. Returns the event that follows. */

@@ -44,15 +44,13 @@ void supervisor_on_exec(struct supervisor *s, uint64_t run, int step, int error)
         if (pr->p.state == LC_LAUNCHING || pr->p.state == LC_ONLINE || pr->p.state == LC_STOPPING)
             sup_post(pr, sup_run_failed(pr, LC_R_EXEC_FAILED, step, error));
     } else if (pr->p.state == LC_LAUNCHING) {
-        const struct app_spec *spec = pr->p.app->spec;
-
         if (pr->p.role == ROLE_CANDIDATE) {
             sup_candidate_started(pr);
-        } else if (!spec->wait_ready) {
+        } else if (!sup_waits_ready(pr)) {
             sup_post(pr, LC_EV_READY);
         } else {
-            pr->p.deadline_ms = sup_wall(s) + (uint64_t)spec->listen_timeout;
-            sup_timer(pr, SYS_TIMER_STATE, (uint64_t)spec->listen_timeout);
+            pr->p.deadline_ms = sup_wall(s) + sup_ready_limit(pr);
+            sup_timer(pr, SYS_TIMER_STATE, sup_ready_limit(pr));
             sup_changed(pr);
         }
     }
@@ -111,23 +109,6 @@ void supervisor_on_unanswered(struct supervisor *s, uint64_t run)
     } else {
         pr->next_fresh = fresh;
         sup_post(pr, pr->p.desired == DESIRED_UP ? LC_EV_END_AGAIN : LC_EV_END_FINAL);
-    }
-    sup_leave(s);
-}
-
-void supervisor_on_ready(struct supervisor *s, uint64_t run)
-{
-    struct proc *pr = (struct proc *)supervisor_by_run(s, run);
-
-    if (!pr)
-        return;
-    sup_enter(s);
-    pr->p.said_ready = true;
-    if (pr->p.role == ROLE_CANDIDATE) {
-        sup_changed(pr);
-        sup_candidate_check(pr);
-    } else {
-        sup_post(pr, LC_EV_READY); /* also before the news of the exec: who speaks has been executed */
     }
     sup_leave(s);
 }
@@ -255,8 +236,6 @@ void supervisor_on_swept(struct supervisor *s, uint64_t run, unsigned alive)
 
 static void state_timer(struct proc *pr)
 {
-    char limit[32];
-
     switch (pr->p.state) {
     case LC_LAUNCHING:
         if (pr->p.role == ROLE_CANDIDATE) {
@@ -266,8 +245,7 @@ static void state_timer(struct proc *pr)
         pr->p.reason = LC_R_READY_TIMEOUT;
         pr->up = UP_FAILED;
         pr->up_run = pr->p.run;
-        sup_duration_words((uint64_t)pr->p.app->spec->listen_timeout, limit, sizeof(limit));
-        snprintf(pr->up_error, sizeof(pr->up_error), "not ready within %s", limit);
+        sup_late_words(pr, pr->up_error, sizeof(pr->up_error));
         sup_set_by(pr, NULL);
         sup_post(pr, LC_EV_READY_TIMEOUT);
         break;

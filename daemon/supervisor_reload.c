@@ -185,12 +185,7 @@ void supervisor_reload(struct supervisor *s, struct process *p, struct app_spec 
 /* Is there something that the candidate can show? Else it has to live for a while. */
 static bool has_proof(const struct proc *pr)
 {
-    return pr->p.app->spec->wait_ready || pr->p.must_listen;
-}
-
-static bool lacks_ready(const struct proc *pr)
-{
-    return pr->p.app->spec->wait_ready && !pr->p.said_ready;
+    return sup_waits_ready(pr) || pr->p.must_listen;
 }
 
 static bool lacks_sockets(struct proc *pr, const struct proc *slot)
@@ -215,7 +210,7 @@ static uint64_t time_limit(const struct proc *pr)
 {
     const struct app_spec *spec = pr->p.app->spec;
 
-    return at_least_0(has_proof(pr) ? spec->listen_timeout : spec->min_uptime);
+    return has_proof(pr) ? sup_ready_limit(pr) : at_least_0(spec->min_uptime);
 }
 
 static void take_lists(struct proc *pr, struct proc *old)
@@ -304,7 +299,7 @@ static void commit(struct proc *pr, struct proc *old)
 
 static bool is_fit(struct proc *pr, const struct proc *slot)
 {
-    return !lacks_ready(pr) && !lacks_sockets(pr, slot);
+    return !sup_lacks_ready(pr) && !lacks_sockets(pr, slot);
 }
 
 void sup_candidate_check(struct proc *pr)
@@ -329,11 +324,12 @@ void sup_candidate_started(struct proc *pr)
 
 static void say_late(struct proc *pr)
 {
-    char limit[32];
+    char limit[32], words[230];
 
-    sup_duration_words(at_least_0(pr->p.app->spec->listen_timeout), limit, sizeof(limit));
-    if (lacks_ready(pr))
-        snprintf(pr->up_error, sizeof(pr->up_error), "was not ready within %s", limit);
+    sup_duration_words(sup_ready_limit(pr), limit, sizeof(limit));
+    sup_late_words(pr, words, sizeof(words));
+    if (sup_lacks_ready(pr))
+        snprintf(pr->up_error, sizeof(pr->up_error), "was %s", words);
     else if (listens(pr))
         snprintf(pr->up_error, sizeof(pr->up_error), "did not listen where the old one does within %s",
                  limit);

@@ -62,11 +62,11 @@ static void resume_up(struct proc *pr)
 {
     struct process *p = &pr->p;
 
-    if (p->state == LC_LAUNCHING && !p->app->spec->wait_ready) {
+    if (p->state == LC_LAUNCHING && !sup_waits_ready(pr)) {
         sup_post(pr, LC_EV_READY);
     } else if (p->state == LC_LAUNCHING) {
         if (!p->deadline_ms)
-            p->deadline_ms = sup_wall(pr->s) + (uint64_t)p->app->spec->listen_timeout;
+            p->deadline_ms = sup_wall(pr->s) + sup_ready_limit(pr);
         sup_timer(pr, SYS_TIMER_STATE, remaining(pr, p->deadline_ms));
     } else if (!p->online_ms) {
         p->online_ms = p->started_ms;
@@ -137,11 +137,11 @@ static void resume_at_rest(struct proc *pr)
 
     if (p->reason == LC_R_DELETED)
         sup_settle(pr);
-    else if (p->state == LC_STOPPED && app_is_job(p->app->spec))
+    else if (p->state == LC_STOPPED && p->reason == LC_R_SHUTDOWN && app_is_job(p->app->spec))
         p->desired = DESIRED_DOWN; /* it was ended with the daemon, and waits for its next time */
     else if (p->state == LC_STOPPED && p->desired == DESIRED_UP)
         /* Not a user's start: what cannot be executed yet (a mount still missing after boot) is retried. */
-        sup_post(pr, LC_EV_START);
+        sup_start_or_hold(pr, LC_EV_START);
 }
 
 void supervisor_resume(struct supervisor *s, struct process *p, bool child_alive)

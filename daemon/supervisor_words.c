@@ -210,7 +210,7 @@ static void add_request(struct line *l, const struct process *p, bool going_on)
         break;
     case LC_R_READY_TIMEOUT:
         add(l, going_on ? "stopping: not ready within " : "stopped: not ready within ");
-        add_duration(l, (uint64_t)p->app->spec->listen_timeout);
+        add_duration(l, sup_ready_limit((const struct proc *)p));
         break;
     default:
         add(l, going_on ? "stopping by request" : "stopped by request");
@@ -252,10 +252,26 @@ static void add_times(struct line *l, const struct process *p)
         add(l, job ? ", next at %s" : " at %s", schedule_time(time, NULL, p->times.next));
 }
 
+/* "waits for db (started): its dependency db failed: ..." */
+static bool describe_held(struct line *l, const struct proc *pr)
+{
+    const struct supervisor *s = pr->s;
+    struct sys_hold why = {0};
+
+    if (!pr->p.held || !s->sys.hold(s->sys.ctx, &pr->p, &why) || !why.waits[0])
+        return false;
+    add(l, "%s", why.waits);
+    if (why.failed[0])
+        add(l, ": %s", why.failed);
+    return true;
+}
+
 static void describe_stopped(struct line *l, const struct proc *pr)
 {
     const struct process *p = &pr->p;
 
+    if (describe_held(l, pr))
+        return;
     switch (p->reason) {
     case LC_R_NONE:
         if (p->last.valid)

@@ -26,6 +26,12 @@ struct run_end {
     uint64_t utime_us, stime_us, maxrss_bytes;
 };
 
+/* Why a process is not started yet. */
+struct sys_hold {
+    char waits[200];  /* "waits for db (started)" */
+    char failed[256]; /* "its dependency db failed: exited with code 1 ..."; empty: none has */
+};
+
 struct sys {
     void *ctx;
     uint64_t (*mono_ms)(void *ctx);
@@ -41,11 +47,16 @@ struct sys {
      * negative return (environment too large) is an exec failure; `e` says which. */
     int (*spawn)(void *ctx, struct process *p, struct err *e);
 
+    /* Is a process that is at rest not to be started yet? supervisor_try_held asks again. NULL: none is. */
+    bool (*hold)(void *ctx, const struct process *p, struct sys_hold *why);
+
     /* Does the run listen, as far as the daemon can know: the worker of a Node cluster that has a socket.
      * NULL: nothing does. */
     bool (*listens)(void *ctx, struct process *p);
     /* Does the candidate listen on all that `old` listens on? News of it: supervisor_on_listening. */
     bool (*listens_as)(void *ctx, struct process *candidate, struct process *old);
+    /* Why it is not ready yet, as the last health check found it. False, or NULL: nothing is known. */
+    bool (*unready_words)(void *ctx, struct process *p, char *out, size_t size);
     /* Asks the run to finish its connections, take no new ones, and end (a cluster worker's disconnect).
      * False, or NULL: there is no such word for it, and the polite signal follows at once; else that follows
      * with supervisor_on_drained, at the latest after kill_timeout. */

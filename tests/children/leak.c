@@ -1,6 +1,6 @@
 /*
- * leak MB_PER_SECOND MAX_MB [now]: has a child that, from SIGUSR1 to the parent on (or at once), takes so much
- * more memory each second, up to the most. Both sleep otherwise and die of SIGINT.
+ * leak MB_PER_SECOND MAX_MB [now]: has a child that, from SIGUSR1 to the parent on (or at once), takes so
+ * much more memory each second, up to the most. Both sleep otherwise and die of SIGINT.
  *
  * leak share MB CHILDREN: takes the memory, and has so many children that share it.
  */

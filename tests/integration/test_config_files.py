@@ -46,9 +46,7 @@ class Ecosystem(ConfigTest):
             shutil.copy(os.path.join(CONFIGS, "good", name), self.home.work)
         self.home.file("server.js", SAYS_ITS_ENVIRONMENT, 0o644)
         result = self.home.ok("start", file, *flags, env={"NODE_ENV": "shell"})
-        for key in ("watch",):
-            self.assertRegex(result.err, r"(?m)^\[pm\] warning: %s:.*%s.* has no effect yet" % (re.escape(file), key))
-        self.assertEqual(len(result.err.strip().splitlines()), 1 + result.err.count("started the daemon"), result.err)
+        self.assertEqual(len(result.err.strip().splitlines()), result.err.count("started the daemon"), result.err)
         processes = self.home.procs("web")
         self.assertEqual([p["pm_id"] for p in processes], list(range(processes[0]["pm2_env"]["instances"])))
         self.assertEqual({p["pm2_env"]["exec_mode"] for p in processes}, {"cluster_mode"})
@@ -305,9 +303,9 @@ apps:
         self.assertEqual((env["max_restarts"], env["env"]["COST"], env["env"]["HOME_OF"]), (4, "$5", "shop"))
 
     def test_keys_of_later_versions(self):
-        result = self.start("later.yaml", "{name: a, script: %s, watch: [src], ignore_watch: [tmp], watch_delay: 500ms, cron: '0 4 * * *', "
+        result = self.start("later.yaml", "{name: a, script: %s, cron: '0 4 * * *', "
                             "vizion: false, pmx: false, deep_monitoring: true}" % SILENT)
-        for key in ("watch", "ignore_watch", "watch_delay", "cron"):
+        for key in ("cron",):
             self.assertRegex(result.err, r"later\.yaml:1:\d+: %s: has no effect yet" % key)
         self.assertRegex(result.err, r"deep_monitoring: ignored, it is about PM2's hosted dashboard")
         self.assertEqual(self.names(), ["a"])

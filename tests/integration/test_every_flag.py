@@ -58,6 +58,14 @@ KEYED = [
     (["-k", "700"], "kill_timeout", 700),
     (["--shutdown-with-message"], "shutdown_with_message", True),
     (["--no-treekill"], "treekill", False),
+    (["--watch"], "watch", True),
+    (["-w"], "watch", True),
+    (["--watch", "src"], "watch", True),
+    (["--watch=src", "--watch=lib"], "watch", True),
+    (["--ignore-watch", "tmp"], "ignore_watch", ["tmp"]),
+    (["--watch-delay", "4000ms", "--watch=src"], "watch_delay", 4000),
+    (["--watch-delay", "4", "--watch=src"], "watch_delay", 4000),
+    (["--ext", "js,json"], "ext", ["js,json"]),
     (["-p", "WORK/a.pid"], "pm_pid_path", "WORK/a.pid"),
     (["--pid", "WORK/a.pid"], "pm_pid_path", "WORK/a.pid"),
 ] + ([
@@ -67,11 +75,10 @@ KEYED = [
     (["--gid", "nogroup"], "gid", "nogroup"),
 ] if IS_ROOT else [])
 
-IDLE = [["--watch"], ["-w"], ["--watch", "src"], ["--watch=src", "--watch=lib"], ["--ignore-watch", "tmp"], ["--watch-delay", "4000ms"],
-        ["-c", "0 4 * * *"], ["--cron", "0 4 * * *"], ["--cron-restart", "0 4 * * *"], ["-x"],
+IDLE = [["-c", "0 4 * * *"], ["--cron", "0 4 * * *"], ["--cron-restart", "0 4 * * *"], ["-x"],
         ["--execute-command"], ["--disable-source-map-support"], ["--no-vizion"], ["--no-pmx"], ["--no-automation"]]
 
-REFUSED = [["--no-daemon"], ["--write"], ["--ext", "js"], ["--hp", "/x"], ["--service-name", "x"], ["--wait-ip"], ["--trace"], ["--v8"],
+REFUSED = [["--no-daemon"], ["--write"], ["--hp", "/x"], ["--service-name", "x"], ["--wait-ip"], ["--trace"], ["--v8"],
            ["--event-loop-inspector"], ["--deep-monitoring"]]
 
 # Of PM2's list, those with a test of their own below or elsewhere.
@@ -204,7 +211,7 @@ class StartOptions(PmTest):
         script = self.home.file("app.sh", SCRIPT)
         for i, (words, key, value) in enumerate(KEYED):
             name = "k%d" % i
-            result = self.home.ok(*self.filled(words), "--name", name, "start", script) if i % 2 and words[0] not in ("-l", "--log") else \
+            result = self.home.ok(*self.filled(words), "--name", name, "start", script) if i % 2 and words[0] not in ("-l", "--log", "--watch") else \
                 self.home.ok("start", script, "-n", name, *self.filled(words), "--no-wait")
             self.assertNotIn("warning", result.err)
             self.check(name, key, value, *words)

@@ -39,10 +39,9 @@ class Settings(PmTest):
         writer = self.home.file("w.sh", "#!/bin/sh\nfor i in $(seq 20000); do echo \"line $i with some text in it\"; done\nexec sleep 1000\n")
         self.home.start_apps([{"name": "w", "script": writer, "log_retention": {"max_bytes": "64K"}}])
         self.home.wait_log("w", "line 20000 ")
-        def bounded():
-            rows = self.home.log_rows("w", "out")
-            return 0 < sum(len(r[0]) if isinstance(r, (tuple, list)) else len(r) for r in rows) <= 70 * 1024
-        wait_until(bounded, 30, "old rows are deleted")
+        def kept():
+            return sum(len(r[0]) if isinstance(r, (tuple, list)) else len(r) for r in self.home.log_rows("w", "out"))
+        wait_until(lambda: 0 < kept() <= 70 * 1024, 30, lambda: "old rows are deleted (%d bytes are kept)" % kept())
 
     def test_dropped_lines_are_counted_in_jlist(self):
         writer = self.home.file("w.sh", "#!/bin/sh\nfor i in $(seq 5000); do echo \"no $i\"; done\nexec sleep 1000\n")

@@ -11,9 +11,9 @@ from harness import PmTest, alive, child, main, read_file, wait_until
 ECHO = "#!/bin/sh\nwhile read -r line; do echo \"got $line\"; done\nsleep 1000\n"
 HOSTED = ("link", "unlink", "plus", "login", "logout", "monitor", "unmonitor", "open", "install", "uninstall", "module:update",
           "publish", "package", "deploy", "profile:cpu", "install-otel", "autoinstall", "create")
-LATER = ("startup", "unstartup", "serve", "monit", "inspect", "pull", "forward", "backward")
+LATER = ("startup", "unstartup", "serve", "inspect", "pull", "forward", "backward")
 COMMANDS = ("start", "stop", "restart", "reload", "startOrRestart", "startOrReload", "startOrGracefulReload", "delete", "scale", "reset",
-            "sendSignal", "list", "jlist", "prettylist", "id", "pid", "env", "describe", "why", "logs", "send", "attach", "flush",
+            "sendSignal", "list", "jlist", "prettylist", "monit", "id", "pid", "env", "describe", "why", "logs", "send", "attach", "flush",
             "reloadLogs", "save", "dump", "resurrect", "cleardump", "set", "get", "unset", "conf", "config", "multiset", "ping",
             "update", "updatePM2", "kill", "report", "examples", "help", "version")
 
@@ -245,9 +245,8 @@ class StartFlags(PmTest):
         self.assertNotIn("KEPT", json.loads(self.home.ok("env", "b", "--json").out))
 
     def test_flags_without_effect_warn(self):
-        result = self.home.start("a", child("silent"), "--watch", "--max-memory-restart", "100M", "-c", "0 0 * * *", "--no-vizion",
-                                 "-x")
-        for flag in ("--watch", "--max-memory-restart", "--cron-restart", "--no-vizion", "--execute-command"):
+        result = self.home.start("a", child("silent"), "-c", "0 0 * * *", "--no-vizion", "-x")
+        for flag in ("--cron-restart", "--no-vizion", "--execute-command"):
             self.assertIn("%s has no effect" % flag, result.err)
         self.assertEqual(self.home.status("a"), "online")
 

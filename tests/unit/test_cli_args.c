@@ -79,7 +79,7 @@ static const struct bad_case bad[] = {
     {{"pm", "rest"}, "did you mean \"restart\"?"},
     {{"pm", "link"}, "hosted dashboard"},
     {{"pm", "module:generate", "x"}, "there are no modules"},
-    {{"pm", "startup"}, "pmd --no-daemon"},
+    {{"pm", "inspect"}, "node-args=--inspect"},
     {{"pm", "start", "x.js", "--hp", "/x"}, "pm has no --hp: "},
     {{"pm", "zzzzzz"}, "pm help lists them"},
     {{"pm", "app.js"}, "to run it: pm start app.js"},

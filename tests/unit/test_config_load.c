@@ -318,7 +318,7 @@ static void test_warnings(void **state)
     struct loaded l = load("deploy: {}\n"
                            "apps:\n"
                            "  - script: /bin/sh\n"
-                           "    watch: true\n"
+                           "    watch_options: {usePolling: true, awaitWriteFinish: true}\n"
                            "    max_memory_restart: 1GiB\n"
                            "    ignore_watch: [node_modules, \"*.log\"]\n"
                            "    watch_delay: 1s\n"
@@ -327,15 +327,17 @@ static void test_warnings(void **state)
                            "    windowsHide: true\n");
 
     (void)state;
-    assert_int_equal(l.report.n_warnings, 7);
-    assert_string_equal(warnings(&l), "f:1:1: deploy: has no effect yet\n"
-                                      "f:4:5: watch: has no effect yet\n"
-                                      "f:6:5: ignore_watch: has no effect yet\n"
-                                      "f:7:5: watch_delay: has no effect yet\n"
-                                      "f:8:5: cron: has no effect yet\n"
-                                      "f:9:5: vizion: ignored, it is about git data in PM2's list\n"
-                                      "f:10:5: windowsHide: ignored, it is about Windows\n");
-    assert_int_equal(l.apps.v[0]->max_memory_restart, 1 << 30);
+    assert_int_equal(l.report.n_warnings, 5);
+    assert_true(l.apps.v[0]->watch_options.use_polling);
+    assert_string_equal(l.apps.v[0]->ignore_watch[1], "*.log");
+    assert_int_equal(l.apps.v[0]->watch_delay, 1000);
+    assert_string_equal(warnings(&l),
+                        "f:1:1: deploy: has no effect yet\n"
+                        "f:4:39: watch_options.awaitWriteFinish: ignored, folders are watched by "
+                        "the kernel's inotify here, and a save by renaming is one change\n"
+                        "f:8:5: cron: has no effect yet\n"
+                        "f:9:5: vizion: ignored, it is about git data in PM2's list\n"
+                        "f:10:5: windowsHide: ignored, it is about Windows\n");
     loaded_deinit(&l);
 }
 

@@ -96,7 +96,7 @@ static void test_foreign_keys(void **state)
         assert_ptr_equal(foreign_key_find(keys[i].name), &keys[i]);
     }
     assert_non_null(foreign_key_find("windowsHide"));
-    assert_non_null(foreign_key_find("watchDelay"));
+    assert_non_null(foreign_key_find("deepMonitoring"));
     assert_non_null(foreign_key_find("cron"));
     assert_null(foreign_key_find("nonsense"));
 }

@@ -246,6 +246,15 @@ static void on_ready(void *arg, uint64_t run)
     s->ready++;
 }
 
+static unsigned said[3];
+
+static void on_said(void *arg, uint64_t run, enum notify_word word)
+{
+    said[word]++;
+    if (word == NOTIFY_READY)
+        on_ready(arg, run);
+}
+
 static void tell(const char *name, const char *text)
 {
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
@@ -266,7 +275,7 @@ static void only_ready_1_makes_ready(void **state)
 
     (void)state;
     assert_true(fd >= 0);
-    n = notify_new(&loop, fd, 9, getuid(), on_ready, &seen);
+    n = notify_new(&loop, fd, 9, getuid(), on_said, &seen);
     tell(name, "STATUS=READY=1 soon");
     tell(name, "READY=10");
     tell(name, "");
@@ -274,6 +283,14 @@ static void only_ready_1_makes_ready(void **state)
     assert_int_equal(seen.ready, 0);
     tell(name, "STATUS=up\nREADY=1\n");
     spin();
+    assert_int_equal(seen.ready, 1);
+    assert_int_equal(said[NOTIFY_WATCHDOG], 0);
+    tell(name, "WATCHDOG=1");
+    tell(name, "WATCHDOG=trigger\n");
+    tell(name, "WATCHDOG=12");
+    spin();
+    assert_int_equal(said[NOTIFY_WATCHDOG], 1);
+    assert_int_equal(said[NOTIFY_TRIGGER], 1);
     assert_int_equal(seen.ready, 1);
     notify_free(n);
     spin();
@@ -292,7 +309,7 @@ static void strangers_cannot_make_ready(void **state)
         skip(); /* only root can become somebody else */
     fd = notify_bind("0123456789abcdef0123456789abcdef", 9, name, sizeof(name));
     assert_true(fd >= 0);
-    n = notify_new(&loop, fd, 9, 12345, on_ready, &seen);
+    n = notify_new(&loop, fd, 9, 12345, on_said, &seen);
     pid = fork();
     if (pid == 0) {
         if (setuid(65534) == 0)

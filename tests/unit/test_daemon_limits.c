@@ -244,6 +244,27 @@ static void test_a_pause_after_an_act(void **state)
     end(&w);
 }
 
+/* Who waits for its turn keeps the time of its first wish, until it is acted on or uses less. */
+static void test_wait_for_the_turn(void **state)
+{
+    struct world w = begin();
+    uint64_t first;
+
+    (void)state;
+    w.spec->max_memory_restart = 100 * MB;
+    look_rss(&w, 101);
+    first = w.mono;
+    look_rss(&w, 102);
+    assert_int_equal(w.state.waits_since, first);
+    look_rss(&w, 90);
+    assert_int_equal(w.state.waits_since, 0);
+    look_rss(&w, 101);
+    assert_int_equal(w.state.waits_since, w.mono);
+    limits_acted(w.spec, &w.state, w.mono);
+    assert_int_equal(w.state.waits_since, 0);
+    end(&w);
+}
+
 static void is_words(const struct world *w, enum limit_kind kind, const char *want)
 {
     char words[LIMIT_WORDS_MAX];
@@ -292,6 +313,7 @@ int main(void)
         cmocka_unit_test(test_cpu_for_the_whole_time),
         cmocka_unit_test(test_uptime_differs_by_run),
         cmocka_unit_test(test_a_pause_after_an_act),
+        cmocka_unit_test(test_wait_for_the_turn),
         cmocka_unit_test(test_words),
     };
 

@@ -69,6 +69,43 @@ static struct world *begun_listening(void)
     return w;
 }
 
+/* min_uptime is no proof for an app that has a check. */
+static void test_healthy_takes_over(void **state)
+{
+    struct world *w = world_new();
+
+    (void)state;
+    world_online(w);
+    w->spec->health_check.exec = strdup("true");
+    world_reload(w);
+    world_up(w, candidate(w));
+    world_advance(w, 2000);
+    world_expect(w, "spawn(2)");
+    supervisor_on_healthy(w->s, 2);
+    world_expect(w, "replaced(2) terminate(1)");
+    gone(w, 1);
+    world_answer(w, NULL);
+    world_close(w);
+}
+
+static void test_unhealthy_does_not_take_over(void **state)
+{
+    struct world *w = world_new();
+
+    (void)state;
+    world_online(w);
+    w->spec->health_check.exec = strdup("true");
+    world_reload(w);
+    world_up(w, candidate(w));
+    world_expect(w, "spawn(2)");
+    world_advance(w, 3000);
+    world_expect(w, "terminate(2)");
+    gone(w, 2);
+    world_answer(w, "the new process was not healthy within 3 s; the old one goes on");
+    world_state(w, LC_ONLINE);
+    world_close(w);
+}
+
 static void test_lives_for_min_uptime(void **state)
 {
     struct world *w = begun();
@@ -953,6 +990,8 @@ static void test_lists_keep_their_order(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_healthy_takes_over),
+        cmocka_unit_test(test_unhealthy_does_not_take_over),
         cmocka_unit_test(test_lives_for_min_uptime),
         cmocka_unit_test(test_first_ready),
         cmocka_unit_test(test_never_ready),

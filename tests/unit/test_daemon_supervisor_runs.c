@@ -541,6 +541,67 @@ static void test_ready(void **state)
     world_close(w);
 }
 
+/* With a check it is ready by its success, and by its own word too where that is asked for; in any order. */
+static void test_ready_when_healthy(void **state)
+{
+    struct world *w = world_new();
+
+    (void)state;
+    w->spec->health_check.exec = strdup("true");
+    w->spec->health_check.start_period = 30000;
+    world_start(w);
+    world_up(w, w->p);
+    world_advance(w, 29999);
+    world_state(w, LC_LAUNCHING);
+    supervisor_on_ready(w->s, 1); /* nobody waits for its word */
+    world_state(w, LC_LAUNCHING);
+    supervisor_on_healthy(w->s, 1);
+    world_state(w, LC_ONLINE);
+    assert_false(world_has_timer(w, w->p, SYS_TIMER_STATE));
+    supervisor_on_healthy(w->s, 1);
+    supervisor_on_healthy(w->s, 99);
+    world_advance(w, 100);
+    world_answer(w, NULL);
+    world_close(w);
+}
+
+static void test_ready_when_both(void **state)
+{
+    struct world *w = world_new();
+
+    (void)state;
+    w->spec->health_check.exec = strdup("true");
+    w->spec->wait_ready = true;
+    world_start(w);
+    world_up(w, w->p);
+    supervisor_on_healthy(w->s, 1);
+    world_state(w, LC_LAUNCHING);
+    supervisor_on_ready(w->s, 1);
+    world_state(w, LC_ONLINE);
+    world_advance(w, 100);
+    world_answer(w, NULL);
+    world_close(w);
+}
+
+static void test_never_healthy(void **state)
+{
+    struct world *w = world_new();
+
+    (void)state;
+    w->spec->health_check.exec = strdup("false");
+    w->spec->health_check.start_period = 5000;
+    world_start(w);
+    world_up(w, w->p);
+    world_expect(w, "spawn(1)");
+    world_advance(w, 4999);
+    world_expect(w, "");
+    world_advance(w, 1);
+    world_answer(w, "not healthy within 5 s");
+    world_expect(w, "terminate(1)");
+    world_state(w, LC_STOPPING);
+    world_close(w);
+}
+
 static void test_not_ready(void **state)
 {
     struct world *w = world_new();
@@ -644,6 +705,9 @@ int main(void)
         cmocka_unit_test(test_exit_before_exec_news),
         cmocka_unit_test(test_lost_run),
         cmocka_unit_test(test_ready),
+        cmocka_unit_test(test_ready_when_healthy),
+        cmocka_unit_test(test_ready_when_both),
+        cmocka_unit_test(test_never_healthy),
         cmocka_unit_test(test_not_ready),
         cmocka_unit_test(test_never_ready_is_errored),
         cmocka_unit_test(test_last_exit_words),
