@@ -85,9 +85,9 @@ static int by_name(const void *a, const void *b)
 
 /* A place in the walk: an app, and which of its dependencies is next. */
 struct frame {
-    size_t app, next;  /* next: of the apps that have the dependency's name */
-    unsigned entry;    /* of depends_on */
-    bool inside;       /* `next` is set */
+    size_t app, next; /* next: of the apps that have the dependency's name */
+    unsigned entry;   /* of depends_on */
+    bool inside;      /* `next` is set */
 };
 
 struct walk {
@@ -96,7 +96,7 @@ struct walk {
     struct named *names;
     struct frame *stack;
     size_t depth;
-    enum { UNSEEN, OPEN, CLOSED } *seen;
+    enum { UNSEEN, OPEN, CLOSED } * seen;
     unsigned *rank;
 };
 

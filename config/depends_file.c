@@ -10,7 +10,8 @@
 #include "config/options.h"
 #include "config/suggest.h"
 
-/* What names the dependency in the value of depends_on, in any of its forms; `value` when nothing is found. */
+/* What names the dependency in the value of depends_on, in any of its forms; `value` when nothing is found.
+ */
 static const struct tree_node *find_in(const struct tree_node *value, const char *name, bool *key)
 {
     const struct tree_node *named;

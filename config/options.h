@@ -89,7 +89,7 @@ struct option_group {
      * rest of the entry (a mapping, or a plain value for `shorthand`). A list may hold such mappings too,
      * where they do not have this key itself. NULL = a mapping is an entry. */
     const char *keyed;
-    const char *const *idle;   /* keys that are known but do nothing: a warning, no error. NULL = none */
+    const char *const *idle; /* keys that are known but do nothing: a warning, no error. NULL = none */
     const char *idle_why;
     /* Once the list is read: fills in what follows from other keys, and checks what no single key shows.
      * -EINVAL, a message, and the number of the entry in `at`. NULL = nothing to do. */

@@ -101,7 +101,7 @@ struct app_spec {
     bool treekill;
     bool shutdown_with_message;
     bool wait_ready;
-    int64_t listen_timeout; /* ms */
+    int64_t listen_timeout;         /* ms */
     struct depends_list depends_on; /* apps that are to be up, or done, before it is started */
     struct health_check_options health_check;
     int64_t watchdog; /* ms; 0 = off */

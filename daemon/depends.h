@@ -1,6 +1,6 @@
 /*
- * Is what an app depends on fulfilled? Pure: looks at processes and changes nothing. What depends on what, and
- * in which order, is in config/depends.h.
+ * Is what an app depends on fulfilled? Pure: looks at processes and changes nothing. What depends on what,
+ * and in which order, is in config/depends.h.
  */
 #ifndef PM_DAEMON_DEPENDS_H
 #define PM_DAEMON_DEPENDS_H

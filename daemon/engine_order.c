@@ -80,7 +80,8 @@ static bool failed_below(struct engine *e, const struct process *p, unsigned dep
             failure_words(e, &l->v[i], decides, out, size);
             return true;
         }
-        if (v == DEPENDS_PENDING && decides->held && failed_below(e, decides, depth + 1, below, sizeof(below))) {
+        if (v == DEPENDS_PENDING && decides->held &&
+            failed_below(e, decides, depth + 1, below, sizeof(below))) {
             snprintf(out, size, "its dependency %.60s cannot start: %s", l->v[i].name, below);
             return true;
         }

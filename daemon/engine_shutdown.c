@@ -106,13 +106,15 @@ static struct app *last_app_with_work(struct shutdown *s)
     struct app_list_head *apps = supervisor_apps(s->engine->sup);
     struct app *a;
 
-    TAILQ_FOREACH_REVERSE (a, apps, app_list_head, entry) {
+    TAILQ_FOREACH_REVERSE(a, apps, app_list_head, entry)
+    {
         if (has_work(a) && !is_needed(s, a))
             return a;
     }
     if (s->stopping > 0)
         return NULL;
-    TAILQ_FOREACH_REVERSE (a, apps, app_list_head, entry) {
+    TAILQ_FOREACH_REVERSE(a, apps, app_list_head, entry)
+    {
         if (has_work(a)) /* they need each other, as only a damaged state.db has it */
             return a;
     }

@@ -31,8 +31,8 @@ static void note_dependents(struct engine *e, struct bringup *b, const struct se
 {
     for (size_t i = 0; i < sel->n; i++) {
         const struct app *a = sel->v[i]->app;
-        const char *name = i && sel->v[i - 1]->app == a ? NULL
-                                                        : engine_order_dependent(e, a, is_selected, sel);
+        const char *name =
+            i && sel->v[i - 1]->app == a ? NULL : engine_order_dependent(e, a, is_selected, sel);
         char note[256];
 
         if (!name)

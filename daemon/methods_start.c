@@ -202,8 +202,8 @@ static bool check_order(struct engine *e, struct rpc_request *r, const struct wa
     return rc == 0;
 }
 
-static void start_all(struct engine *e, struct rpc_request *r, struct wanted *wanted, struct app *const *taken,
-                      size_t n, enum when_known how)
+static void start_all(struct engine *e, struct rpc_request *r, struct wanted *wanted,
+                      struct app *const *taken, size_t n, enum when_known how)
 {
     json_t *wait = json_object_get(r->params, "wait");
     struct bringup *b = bringup_new(e, r, !wait || json_is_true(wait));

@@ -15,8 +15,8 @@ struct item {
     uint32_t order; /* its number among those given to the process */
     char *name;     /* for the report of one that is gone */
     bool begun, counts, over, failed;
-    unsigned rank;       /* by depends_on: those with a lower one come first */
-    struct item **needs; /* what is to be done before; NULL at the end, or NULL */
+    unsigned rank;               /* by depends_on: those with a lower one come first */
+    struct item **needs;         /* what is to be done before; NULL at the end, or NULL */
     const struct app_spec *with; /* of a reload */
     bool force;
 };

@@ -96,6 +96,17 @@ class Start(DependsTest):
         self.assertEqual(self.log(), ["+web"])
         self.home.wait_status("web", "online")
 
+    def test_waits_for_health(self):
+        db = self.app("db", health_check={"exec": "test -e " + os.path.join(self.home.work, "well"), "interval": "100ms",
+                                          "start_period": "60s"}, wait_ready=False)
+        path = self.home.config([self.app("web", depends_on={"db": "healthy"}), db])
+        starting = self.begin("start", path)
+        self.wait_held("web", "waits for db (healthy)")
+        wait_until(lambda: self.log() == ["+db"], 20 * SLOW, "db runs")
+        self.home.file("well", "")
+        self.assertEqual(self.home.finish(starting).code, 0)
+        self.assertEqual(self.log(), ["+db", "+web"])
+
     def test_job_completed(self):
         path = self.home.config([self.app("web", depends_on={"job": {"condition": "completed"}}),
                                  self.app("job", "job", autorestart=False)])
@@ -247,7 +258,7 @@ class Refused(DependsTest):
     def test_protocol(self):
         self.home.start_apps([self.app("other")])
         with self.home.client() as c:
-            spec = {"name": "a", "script": "/bin/true", "cwd": "/", "interpreter": "none", "depends_on": [{"name": "a"}], "env": {}}
+            spec = {"name": "a", "script": "/bin/true", "cwd": "/", "exec_interpreter": "none", "depends_on": [{"name": "a"}], "env": {}}
             with self.assertRaises(Exception) as e:
                 c.call("start", {"apps": [spec]})
             self.assertIn("a -> a", str(e.exception))

@@ -80,8 +80,10 @@ static void test_errors(void **state)
                 "x.yaml:4:5: depends_on: there is no app \"nothing\"\n");
     check_error(APP("web", "  depends_on:\n    - name: nothing\n"),
                 "x.yaml:4:13: depends_on: there is no app \"nothing\"\n");
-    check_error(APP("a", "  depends_on: a\n"), "x.yaml:3:15: depends_on: these wait for each other: a -> a\n");
-    check_error(APP("z", "  depends_on: a\n") APP("a", "  depends_on: [old, b]\n") APP("b", "  dependsOn: a\n"),
+    check_error(APP("a", "  depends_on: a\n"),
+                "x.yaml:3:15: depends_on: these wait for each other: a -> a\n");
+    check_error(APP("z", "  depends_on: a\n") APP("a", "  depends_on: [old, b]\n")
+                    APP("b", "  dependsOn: a\n"),
                 "x.yaml:6:21: depends_on: these wait for each other: a -> b -> a\n");
     check_error(APP("a", "  depends_on: [old, old]\n"),
                 "x.yaml:3:21: depends_on[1]: \"old\" is named twice\n");

@@ -13,16 +13,19 @@ static enum depends_verdict judge(const char *condition, struct process p)
 static void test_started(void **state)
 {
     (void)state;
-    assert_int_equal(judge("started", (struct process){.state = LC_ONLINE, .online_ms = NOW - 100}), DEPENDS_MET);
-    assert_int_equal(judge("started", (struct process){.state = LC_ONLINE, .online_ms = NOW - 99}), DEPENDS_SOON);
-    assert_int_equal(judge("started", (struct process){.state = LC_ONLINE, .online_ms = NOW + 9}), DEPENDS_MET);
+    assert_int_equal(judge("started", (struct process){.state = LC_ONLINE, .online_ms = NOW - 100}),
+                     DEPENDS_MET);
+    assert_int_equal(judge("started", (struct process){.state = LC_ONLINE, .online_ms = NOW - 99}),
+                     DEPENDS_SOON);
+    assert_int_equal(judge("started", (struct process){.state = LC_ONLINE, .online_ms = NOW + 9}),
+                     DEPENDS_MET);
     assert_int_equal(judge("started", (struct process){.state = LC_LAUNCHING}), DEPENDS_PENDING);
     assert_int_equal(judge("started", (struct process){.state = LC_LAUNCHING, .last = {.valid = true}}),
                      DEPENDS_PENDING);
-    assert_int_equal(judge("started", (struct process){.state = LC_LAUNCHING,
-                                                       .last = {.valid = true},
-                                                       .counters = {.unstable = 1}}),
-                     DEPENDS_FAILED);
+    assert_int_equal(
+        judge("started",
+              (struct process){.state = LC_LAUNCHING, .last = {.valid = true}, .counters = {.unstable = 1}}),
+        DEPENDS_FAILED);
     assert_int_equal(judge("started", (struct process){.state = LC_WAITING}), DEPENDS_FAILED);
     assert_int_equal(judge("started", (struct process){.state = LC_ERRORED}), DEPENDS_FAILED);
     assert_int_equal(judge("started", (struct process){.state = LC_STOPPED, .desired = DESIRED_DOWN}),
@@ -46,7 +49,8 @@ static void test_healthy(void **state)
 
 static void test_ends(void **state)
 {
-    const struct last_exit good = {.valid = true, .reason = LC_R_EXIT}, bad = {true, .reason = LC_R_EXIT, .exit_code = 3},
+    const struct last_exit good = {.valid = true, .reason = LC_R_EXIT},
+                           bad = {true, .reason = LC_R_EXIT, .exit_code = 3},
                            killed = {.valid = true, .reason = LC_R_SIGNAL, .signal = 9, .exit_code = -1},
                            never = {.valid = true, .reason = LC_R_EXEC_FAILED};
 
