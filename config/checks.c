@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "common/mem.h"
+#include "config/hook_list.h"
 #include "config/option_fields.h"
 #include "config/options.h"
 #include "config/values.h"
@@ -98,6 +100,17 @@ static int check_env(char *const *env, struct err *e)
     return 0;
 }
 
+static int check_hooks(char *const *list, struct err *e)
+{
+    int r = 0;
+
+    if (strv_len(list) > HOOKS_MAX)
+        return err_set(e, -EINVAL, "has more than %d entries", HOOKS_MAX);
+    for (; list && *list && r == 0; list++)
+        r = hook_check_entry(*list, e);
+    return r;
+}
+
 static int check_fields(const struct option_row *rows, size_t n, const void *base, struct err *e);
 
 static int check_list(const struct option_row *o, const void *base, struct err *e)
@@ -144,9 +157,10 @@ static int check_field(const struct option_row *o, const void *base, struct err 
         return check_fields(o->group->rows, o->group->n, field, e);
     case STORE_LIST:
         return check_list(o, base, e);
+    case STORE_STRV:
+        return o->type == OPT_HOOKS ? check_hooks(*(char *const *const *)field, e) : 0;
     case STORE_NONE:
     case STORE_BOOL:
-    case STORE_STRV:
         break;
     }
     return r;

@@ -8,6 +8,7 @@
 #include "common/cron.h"
 #include "common/err.h"
 #include "common/mem.h"
+#include "config/hook_list.h"
 #include "config/option_fields.h"
 #include "config/values.h"
 #include "config/yaml_scalar.h"
@@ -44,6 +45,7 @@ static const struct {
     [OPT_ADDRESS] = {TEXTS, "a port or host:port"},
     [OPT_MODE] = {NUMBERS, "permissions in octal such as \"0660\""},
     [OPT_LIST] = {KIND(TREE_MAP) | KIND(TREE_LIST), "a list of mappings"},
+    [OPT_HOOKS] = {KIND(TREE_MAP), "a mapping of events to commands or URLs"},
     [OPT_GROUP] = {KIND(TREE_MAP), "a mapping"},
     [OPT_MAP] = {KIND(TREE_MAP), "a mapping"},
     [OPT_ENV] = {KIND(TREE_MAP), "a mapping of variables"},
@@ -327,6 +329,7 @@ static int set_text(const struct option_row *o, void *base, const char *text, st
         return shorthand ? set_text(shorthand, option_field(o, base), text, e) : -EDOM;
     case OPT_LIST:
         return set_list(o, base, text, e);
+    case OPT_HOOKS:
     case OPT_MAP:
     case OPT_ENV:
     case OPT_TYPE_COUNT:
@@ -583,6 +586,18 @@ static bool read_list(const struct option_row *o, void *base, const struct tree_
     return ok;
 }
 
+static bool read_hooks(const struct option_row *o, void *base, const struct tree_node *value, const char *key,
+                       struct diag *d)
+{
+    char **list = hook_list_read(value, key, d), ***field = option_field(o, base);
+
+    if (!list)
+        return false;
+    strv_free(*field);
+    *field = list;
+    return true;
+}
+
 /* `key`: as the file names it, with the keys around it before it. */
 static bool read_value(const struct option_row *o, void *base, const struct tree_node *value, const char *key,
                        struct diag *d)
@@ -596,6 +611,8 @@ static bool read_value(const struct option_row *o, void *base, const struct tree
     }
     if (o->type == OPT_ENV || o->type == OPT_MAP || o->type == OPT_ANY)
         return true;
+    if (o->type == OPT_HOOKS)
+        return read_hooks(o, base, value, key, d);
     if (o->type == OPT_GROUP && value->kind == TREE_MAP)
         return read_group(o, base, value, key, d);
     if (o->type == OPT_LIST)

@@ -236,6 +236,12 @@ static const struct option_row rows[] = {
      .help =
          "HTTP keep-alive clients of a Node cluster's worker that is replaced see no reset: connections end "
          "with an answer that says so, not while they are idle."},
+    {.name = "node_probe",
+     BOOL(node_probe),
+     .needs = NEEDS_RELOAD,
+     .help =
+         "Metrics from inside a Node app, by a small file that is loaded before it: event loop delay, heap, "
+         "handles, requests."},
     {.name = "listen",
      .type = OPT_LIST,
      .store = STORE_LIST,
@@ -483,6 +489,14 @@ static const struct option_row rows[] = {
      GROUP(watch_group, watch_options),
      .needs = NEEDS_NOTHING,
      .help = "How files are watched."},
+    {.name = "on",
+     .type = OPT_HOOKS,
+     .store = STORE_STRV,
+     .offset = FIELD(on),
+     .needs = NEEDS_NOTHING,
+     .help = "Commands to run or URLs to post to at events of the app: start, online, exit, restart, reload, "
+             "stop, delete, overlimit, errored, limit (or memory), unhealthy, healthy, watch, schedule, "
+             "ready_timeout. They get the event as JSON."},
 
     {.name = "instance_var",
      STR(OPT_STRING, instance_var),

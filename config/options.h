@@ -38,6 +38,7 @@ enum opt_type {
     OPT_ADDRESS, /* a port, or host:port */
     OPT_MODE,    /* permissions in octal, stored as number */
     OPT_LIST,    /* a list of mappings with the group's rows; one mapping or plain value is a list of one */
+    OPT_HOOKS,   /* a mapping: event -> command, URL, or a list of them; see hook_list.h */
     OPT_GROUP,   /* a mapping with rows of its own, see struct option_group */
     OPT_MAP,     /* a mapping that is not looked into */
     OPT_ANY,     /* not looked at */

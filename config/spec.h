@@ -78,6 +78,7 @@ struct app_spec {
     char *exec_mode;        /* "fork" or "cluster" */
     char *cluster_schedule; /* "shared", "round_robin" or "slots" */
     bool graceful_http;     /* of cluster workers: idle keep-alive connections end as HTTP says */
+    bool node_probe;        /* metrics from inside Node */
     struct listen_list listen; /* sockets that the daemon opens for it */
     char **env; /* "NAME=value", the whole environment of the app: caller's, env_file, env, env_<name>. From a
                    file also "NAME", null in the wire form: not even what is stored of a known app */
@@ -100,7 +101,7 @@ struct app_spec {
     bool treekill;
     bool shutdown_with_message;
     bool wait_ready;
-    int64_t listen_timeout; /* ms */
+    int64_t listen_timeout;         /* ms */
     struct depends_list depends_on; /* apps that are to be up, or done, before it is started */
     struct health_check_options health_check;
     int64_t watchdog; /* ms; 0 = off */
@@ -126,6 +127,8 @@ struct app_spec {
     char **ext;          /* extensions of files that count, without dots; empty = all */
     int64_t watch_delay; /* ms */
     struct watch_options watch_options;
+
+    char **on; /* hooks, each "event=target"; see hook_list.h */
 
     char *instance_var;
     char *increment_var; /* variable to which an instance adds its number; NULL = none */

@@ -15,11 +15,11 @@
 #include "common/plog.h"
 #include "daemon/app_cache.h"
 #include "daemon/engine_cluster.h"
-#include "daemon/engine_order.h"
 #include "daemon/engine_health.h"
+#include "daemon/engine_order.h"
+#include "daemon/hooks_run.h"
 #include "daemon/limits.h"
 #include "daemon/methods.h"
-#include "daemon/preload.h"
 #include "daemon/saved.h"
 #include "daemon/sockets.h"
 #include "daemon/testkill.h"
@@ -216,6 +216,8 @@ void engine_end(struct engine *e)
     metrics_free(e->metrics);
     e->metrics = NULL;
     trigger_abort(e);
+    hooks_close(e->hooks);
+    e->hooks = NULL;
     users_close(users); /* before the server: requests may wait for it too */
     keeper_attach_close(e->attach);
     e->attach = NULL;
@@ -249,7 +251,8 @@ static int engine_init(struct engine *e, const char *home, int keeper_fd, struct
     *e = (struct engine){.started_ms = clock_wall_ms(), .pmd_path = own_path()};
     TAILQ_INIT(&e->listeners);
     TAILQ_INIT(&e->triggers);
-    e->graceful_http = preload_find(e->pmd_path, "graceful_http.js", &e->graceful_for_all);
+    preload_init(&e->graceful_http, e->pmd_path, "graceful_http.js");
+    preload_init(&e->node_probe, e->pmd_path, "node_probe.js");
     holds_init(&e->holds);
     rc = home_open(&e->home, home, 0, err);
     if (rc < 0)
@@ -270,6 +273,7 @@ static int engine_init(struct engine *e, const char *home, int keeper_fd, struct
     e->sup = supervisor_new(&e->sys);
     e->sockets = sockets_new(e);
     engine_cluster_init(e);
+    e->hooks = hooks_open(e);
     e->metrics = metrics_new(e);
     e->users = users_open(&e->loop, users_ask);
     if (!e->users)
@@ -309,7 +313,8 @@ int engine_main(const char *home, int keeper_fd)
     home_close(&e->home);
     saved_free(e);
     free(e->pmd_path);
-    free(e->graceful_http);
+    preload_deinit(&e->graceful_http);
+    preload_deinit(&e->node_probe);
     free(e->keeper_trouble);
     free(e);
     return 0;

@@ -21,6 +21,7 @@
 #include "daemon/keeperlink.h"
 #include "daemon/logs.h"
 #include "daemon/metrics.h"
+#include "daemon/preload.h"
 #include "daemon/server.h"
 #include "daemon/store.h"
 #include "daemon/supervisor.h"
@@ -34,6 +35,7 @@ struct app_talk;
 struct health_watch;
 struct watchdog;
 struct cluster;
+struct hooks;
 struct limit_state;
 struct limits;
 struct restore;
@@ -66,9 +68,7 @@ struct engine {
     struct supervisor *sup;
     struct users *users;     /* NULL once the engine ends */
     struct sockets *sockets; /* of `listen` and of cluster workers */
-    char *graceful_http;     /* the preload of cluster workers; NULL: it is not installed */
-    bool graceful_for_all;   /* other users can read it */
-    bool graceful_told;      /* that it cannot be used */
+    struct preload graceful_http, node_probe;
     struct metrics *metrics; /* what all processes use; NULL once the engine ends */
     struct cluster *cluster; /* Node's clusters, and the channels of all runs */
     struct watches *watches; /* of files; NULL before the state is together, and at the end */
@@ -91,6 +91,7 @@ struct engine {
     struct update *update; /* while it is asked for */
     uint64_t engines;      /* starts of the engine under this keeper, with this one; 0 = not known yet */
     struct event_listeners listeners;
+    struct hooks *hooks;          /* NULL once the engine ends */
     struct trigger_list triggers; /* actions of apps whose replies are waited for */
 
     uv_timer_t order; /* engine_order.h: looks again at processes that wait for others */

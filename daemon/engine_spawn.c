@@ -139,30 +139,21 @@ static void hold_notify(struct engine *e, uint64_t run, int take_fd)
     engine_send(e, &held);
 }
 
-/* The path, when the app is to have it and its user can read it. Looked at each time: pm may have been
- * removed while its daemon runs, and Node does not start without a file that it is to load. */
-static const char *graceful_http(struct engine *e, const struct app_spec *s, const struct user_ids *ids)
+/* What Node is to load before the app. */
+static void add_preloads(struct engine *e, struct launch_ctx *lc, const struct app_spec *s)
 {
-    bool other_user = ids && ids->uid != geteuid();
+    uid_t uid = lc->ids ? lc->ids->uid : geteuid();
 
-    if (!launch_wants_graceful_http(s))
-        return NULL;
-    if (e->graceful_http && (e->graceful_for_all || !other_user) && access(e->graceful_http, R_OK) == 0)
-        return e->graceful_http;
-    if (!e->graceful_told)
-        log_warn("%s: reloads of http servers may reset idle connections: %s %s", s->name,
-                 e->graceful_http ? e->graceful_http
-                                  : "../lib/pm/graceful_http.js beside the daemon's program",
-                 e->graceful_http && !e->graceful_for_all && other_user ? "cannot be read by the app's user"
-                                                                        : "is missing");
-    e->graceful_told = true;
-    return NULL;
+    if (launch_wants_graceful_http(s))
+        lc->graceful_http = preload_use(&e->graceful_http, uid, s->name,
+                                        "reloads of http servers may reset idle connections");
+    if (launch_wants_node_probe(s))
+        lc->node_probe = preload_use(&e->node_probe, uid, s->name, "there are no metrics from inside Node");
 }
 
 static int spawn_with(struct engine *e, struct process *p, const struct spawn_means *means, struct err *err)
 {
-    struct launch_ctx lc = {.graceful_http = graceful_http(e, p->app->spec, means->ids),
-                            .home = e->home.path,
+    struct launch_ctx lc = {.home = e->home.path,
                             .home_id = e->home_id,
                             .ids = means->ids,
                             .sockets = means->sockets,
@@ -182,6 +173,7 @@ static int spawn_with(struct engine *e, struct process *p, const struct spawn_me
             lc.notify_name = name;
     }
     lc.adopt = adopt;
+    add_preloads(e, &lc, p->app->spec);
     launch_init(&l, &lc, p);
     rc = seal(p, &l, err);
     if (rc >= 0)

@@ -6,41 +6,48 @@
 #include "common/clock.h"
 #include "common/jsonw.h"
 #include "daemon/engine.h"
+#include "daemon/hooks_run.h"
 
 /* "channel" is the name under which PM2's bus has it. */
 static const struct {
     const char *channel, *word;
     bool stored;
+    const char *hook; /* under which `on` has it, see hook_words; NULL: there are none for it */
 } kinds[EVENT_KIND_COUNT] = {
-    [EVENT_START] = {"process:event", "start", true},
-    [EVENT_ONLINE] = {"process:event", "online", true},
-    [EVENT_EXIT] = {"process:event", "exit", true},
-    [EVENT_RESTART] = {"process:event", "restart", true},
-    [EVENT_RELOAD] = {"process:event", "reload", true},
-    [EVENT_STOP] = {"process:event", "stop", true},
-    [EVENT_DELETE] = {"process:event", "delete", true},
-    [EVENT_OVERLIMIT] = {"process:event", "restart overlimit", true},
-    [EVENT_ERRORED] = {"pm:event", "errored", true},
-    [EVENT_READY_TIMEOUT] = {"pm:event", "ready timeout", true},
-    [EVENT_LIMIT] = {"pm:event", "limit", true},
-    [EVENT_UNHEALTHY] = {"pm:event", "unhealthy", true},
-    [EVENT_HEALTHY] = {"pm:event", "healthy", true},
-    [EVENT_SCHEDULE] = {"pm:event", "schedule", true},
-    [EVENT_WATCH] = {"pm:event", "watch", true},
-    [EVENT_HOOK] = {"pm:event", "hook failed", true},
-    [EVENT_ENGINE] = {"pm:event", "engine replaced", true},
-    [EVENT_LOG_TROUBLE] = {"pm:event", "log trouble", true},
-    [EVENT_LIST_TROUBLE] = {"pm:event", "saved list trouble", true},
-    [EVENT_KILL] = {"pm2:kill", "kill", true},
-    [EVENT_MESSAGE] = {"process:msg", "process:msg", false},
-    [EVENT_EXCEPTION] = {"process:exception", "process:exception", false},
-    [EVENT_REPLY] = {"axm:reply", "axm:reply", false},
-    [EVENT_HUMAN] = {"human:event", "human:event", false},
+    [EVENT_START] = {"process:event", "start", true, "start"},
+    [EVENT_ONLINE] = {"process:event", "online", true, "online"},
+    [EVENT_EXIT] = {"process:event", "exit", true, "exit"},
+    [EVENT_RESTART] = {"process:event", "restart", true, "restart"},
+    [EVENT_RELOAD] = {"process:event", "reload", true, "reload"},
+    [EVENT_STOP] = {"process:event", "stop", true, "stop"},
+    [EVENT_DELETE] = {"process:event", "delete", true, "delete"},
+    [EVENT_OVERLIMIT] = {"process:event", "restart overlimit", true, "overlimit"},
+    [EVENT_ERRORED] = {"pm:event", "errored", true, "errored"},
+    [EVENT_READY_TIMEOUT] = {"pm:event", "ready timeout", true, "ready_timeout"},
+    [EVENT_LIMIT] = {"pm:event", "limit", true, "limit"},
+    [EVENT_UNHEALTHY] = {"pm:event", "unhealthy", true, "unhealthy"},
+    [EVENT_HEALTHY] = {"pm:event", "healthy", true, "healthy"},
+    [EVENT_SCHEDULE] = {"pm:event", "schedule", true, "schedule"},
+    [EVENT_WATCH] = {"pm:event", "watch", true, "watch"},
+    [EVENT_HOOK] = {"pm:event", "hook failed", true, NULL},
+    [EVENT_ENGINE] = {"pm:event", "engine replaced", true, NULL},
+    [EVENT_LOG_TROUBLE] = {"pm:event", "log trouble", true, NULL},
+    [EVENT_LIST_TROUBLE] = {"pm:event", "saved list trouble", true, NULL},
+    [EVENT_KILL] = {"pm2:kill", "kill", true, NULL},
+    [EVENT_MESSAGE] = {"process:msg", "process:msg", false, NULL},
+    [EVENT_EXCEPTION] = {"process:exception", "process:exception", false, NULL},
+    [EVENT_REPLY] = {"axm:reply", "axm:reply", false, NULL},
+    [EVENT_HUMAN] = {"human:event", "human:event", false, NULL},
 };
 
 const char *event_word(enum event_kind kind)
 {
     return kinds[kind].word;
+}
+
+const char *event_hook(enum event_kind kind)
+{
+    return kinds[kind].hook;
 }
 
 bool event_is_stored(enum event_kind kind)
@@ -136,5 +143,7 @@ void event_emit(struct engine *e, const struct event *ev)
         if (event_is_for(l, process))
             l->event(l->arg, json.data, json.len);
     }
+    if (e->hooks && kinds[ev->kind].hook && ev->p)
+        hooks_tell(e->hooks, ev, json.data, json.len);
     buf_free(&json);
 }

@@ -79,6 +79,7 @@ TAILQ_HEAD(event_listeners, event_listener);
 void event_emit(struct engine *e, const struct event *ev);
 
 const char *event_word(enum event_kind kind);     /* "start", "restart overlimit", "process:msg"... */
+const char *event_hook(enum event_kind kind);     /* its word in `on`; NULL = it has no hooks */
 bool event_is_stored(enum event_kind kind);       /* messages of apps are not */
 bool event_is_for(const struct event_listener *l, /* `process`: STORE_NO_PROCESS for the daemon */
                   uint32_t process);

@@ -41,10 +41,11 @@ static bool is_restricted(const char *text)
     return text && (strstr(text, "--permission") || strstr(text, "--experimental-permission"));
 }
 
-bool launch_wants_graceful_http(const struct app_spec *s)
+/* Can Node load a file of ours before the app? */
+static bool can_preload(const struct app_spec *s)
 {
-    if (!s->graceful_http || !app_is_cluster(s) || !program_is_node(s->interpreter) ||
-        s->kill_timeout < KILL_TIMEOUT_LEAST || is_restricted(env_get(s->env, "NODE_OPTIONS")))
+    if (runs_directly(s) || !program_is_node(s->interpreter) ||
+        is_restricted(env_get(s->env, "NODE_OPTIONS")))
         return false;
     for (char **arg = s->interpreter_args; arg && *arg; arg++)
         if (is_restricted(*arg))
@@ -52,15 +53,31 @@ bool launch_wants_graceful_http(const struct app_spec *s)
     return true;
 }
 
+bool launch_wants_graceful_http(const struct app_spec *s)
+{
+    return s->graceful_http && app_is_cluster(s) && s->kill_timeout >= KILL_TIMEOUT_LEAST && can_preload(s);
+}
+
+bool launch_wants_node_probe(const struct app_spec *s)
+{
+    return s->node_probe && can_preload(s);
+}
+
+static void add_preload(struct launch *l, const char *path)
+{
+    if (!path)
+        return;
+    strv_push(&l->argv, xstrdup("--require"));
+    strv_push(&l->argv, xstrdup(path));
+}
+
 static void build_argv(struct launch *l, const struct launch_ctx *ctx, const struct app_spec *s)
 {
     if (!runs_directly(s)) {
         strv_push(&l->argv, xstrdup(s->interpreter));
         /* Not by NODE_OPTIONS: programs that the app starts have nothing to do with it. */
-        if (ctx->graceful_http) {
-            strv_push(&l->argv, xstrdup("--require"));
-            strv_push(&l->argv, xstrdup(ctx->graceful_http));
-        }
+        add_preload(l, ctx->graceful_http);
+        add_preload(l, ctx->node_probe);
         for (char **a = s->interpreter_args; a && *a; a++)
             strv_push(&l->argv, xstrdup(*a));
     }

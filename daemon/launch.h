@@ -20,6 +20,7 @@ struct launch_ctx {
     const char *home_id;
     const char *notify_name;    /* abstract address without the leading NUL, or NULL */
     const char *graceful_http;  /* path of graceful_http.js; NULL = not wanted, or none can be given */
+    const char *node_probe;     /* the same of node_probe.js */
     const struct user_ids *ids; /* who the child is to be; NULL = as the daemon */
     const uint64_t *sockets;    /* tokens of what it gets as descriptors 3, 4...; at most SPAWN_SOCKETS_MAX */
     uint32_t nsockets;
@@ -37,6 +38,9 @@ bool launch_wants_ipc(const struct app_spec *s);
 /* Is this a cluster worker that is to be loaded with graceful_http.js? Not where it would not start with it:
  * Node's permission model may forbid it to read the file. */
 bool launch_wants_graceful_http(const struct app_spec *s);
+
+/* Is this a Node program that is to be loaded with node_probe.js? */
+bool launch_wants_node_probe(const struct app_spec *s);
 
 /* What is executed: the interpreter, or the script itself. A path, or a name to be looked for on the PATH. */
 const char *launch_program(const struct app_spec *s);

@@ -155,6 +155,8 @@ static bool is_field(const char *name)
                                          "watchdog",
                                          "shutdown_with_message",
                                          "stop_exit_codes",
+                                         "node_probe",
+                                         "on",
                                          "uid",
                                          "gid",
                                          "listen",
@@ -340,6 +342,10 @@ static void write_policy(struct jsonw *w, const struct app_spec *s)
             jsonw_int(w, s->stop_exit_codes.v[i]);
         jsonw_arr_end(w);
     }
+    if (s->node_probe)
+        jsonw_kbool(w, "node_probe", true);
+    if (strv_len(s->on))
+        write_strings(w, "on", s->on);
     if (s->uid)
         jsonw_kstr(w, "uid", s->uid);
     if (s->gid)

@@ -6,6 +6,7 @@
 #include "common/err.h"
 #include "common/mem.h"
 #include "config/values.h"
+#include "daemon/hooks.h"
 #include "daemon/log_policy.h"
 
 #define SIZE_MAX_BYTES ((int64_t)1 << 50)
@@ -92,6 +93,11 @@ int settings_check(const char *key, const char *value, struct err *e)
                 return 0;
         return err_set(e, -EINVAL,
                        "%.100s: there is no such setting of the logs: logs:max_bytes, logs:min_free", key);
+    }
+    if (strncmp(key, HOOK_SETTINGS, strlen(HOOK_SETTINGS)) == 0) { /* looked up at each event */
+        int r = hook_check_setting(key, value, e);
+
+        return r < 0 ? (err_wrap(e, "%.100s", key), r) : 0;
     }
     return log_policy_check_setting(key, value, e); /* pm2-logrotate has a table of its own */
 }

@@ -264,6 +264,31 @@ static void a_cluster_worker_is_graceful(void **state)
     assert_null(env_get(launch.envp, "PM_GRACEFUL_HTTP"));
 }
 
+static void a_node_app_is_probed(void **state)
+{
+    struct launch_ctx with = ctx;
+
+    (void)state;
+    make_cluster();
+    assert_false(launch_wants_node_probe(spec));
+    spec->node_probe = true;
+    assert_true(launch_wants_node_probe(spec));
+    with.graceful_http = "/lib/pm/graceful_http.js";
+    with.node_probe = "/lib/pm/node_probe.js";
+    launch_init(&launch, &with, &process);
+    expect_argv("node", "node --require /lib/pm/graceful_http.js --require /lib/pm/node_probe.js /srv/run");
+    set(&spec->exec_mode, "fork");
+    assert_true(launch_wants_node_probe(spec));
+    strv_push(&spec->interpreter_args, xstrdup("--permission"));
+    assert_false(launch_wants_node_probe(spec));
+    strv_free(spec->interpreter_args);
+    spec->interpreter_args = NULL;
+    set(&spec->interpreter, "python3");
+    assert_false(launch_wants_node_probe(spec));
+    set(&spec->interpreter, "none");
+    assert_false(launch_wants_node_probe(spec));
+}
+
 static void not_every_worker_is_graceful(void **state)
 {
     (void)state;
@@ -301,6 +326,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(workers_of_a_cluster_have_a_number, setup, teardown),
         cmocka_unit_test_setup_teardown(who_speaks_nodes_ipc, setup, teardown),
         cmocka_unit_test_setup_teardown(a_cluster_worker_is_graceful, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_node_app_is_probed, setup, teardown),
         cmocka_unit_test_setup_teardown(not_every_worker_is_graceful, setup, teardown),
         cmocka_unit_test_setup_teardown(another_user, setup, teardown),
     };
