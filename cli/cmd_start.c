@@ -65,6 +65,22 @@ static bool is_known(const struct plan *p, const char *word)
     return false;
 }
 
+/* config_ctx.known: may an app of a file depend on this name? */
+static bool is_app(void *arg, const char *name)
+{
+    const struct plan *p = arg;
+    json_t *r;
+    size_t i;
+
+    for (i = 0; i < p->apps.n; i++)
+        if (strcmp(p->apps.v[i]->name, name) == 0)
+            return true;
+    json_array_foreach (p->known, i, r)
+        if (strcmp(j_text(r, "name"), name) == 0)
+            return true;
+    return false;
+}
+
 /* The name that the apps to be restarted have, when it is one; else NULL. */
 static const char *one_name(const struct plan *p)
 {
@@ -324,6 +340,9 @@ static int run(struct cli *c, const struct args *a, enum plan_mode mode, bool re
                      .reload = reload,
                      .restart = xcalloc(a->n_words + 1, sizeof(char *))};
     int code = caller_init(&p.caller, c, a);
+
+    p.caller.ctx.known = is_app;
+    p.caller.ctx.known_arg = &p;
 
     if (code == EXIT_DONE && c->connected)
         code = session_call(c, "list", NULL, &p.known);

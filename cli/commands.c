@@ -297,6 +297,22 @@ const struct command commands[] = {
         .run = cmd_why,
     },
     {
+        .name = "metrics",
+        .summary = "CPU and memory over time, of processes with all their children",
+        .usage = "[all|name|id|namespace|/regex/]...",
+        .help = "For each process and for the host: smallest, mean and largest of the time, and a line of\n"
+                "bars. A percent is one of one core, the host's is one of all cores. Kept are single\n"
+                "seconds for 10 minutes, minutes for a day, and ten minutes for 30 days. What a process\n"
+                "uses beside that (threads, descriptors, disk) is in pm describe.",
+        .examples = {{"pm metrics", "the last hour of all"},
+                     {"pm metrics api --since 1d", ""},
+                     {"pm metrics api --since 30d --csv > api.csv", "for a spreadsheet"}},
+        .flags = metrics_flags,
+        .max_words = ANY,
+        .daemon = DAEMON_RUNNING,
+        .run = cmd_metrics,
+    },
+    {
         .name = "events",
         .summary = "what happens to processes, and messages from apps",
         .usage = "[all|name|id|namespace|/regex/]...",

@@ -94,6 +94,7 @@ int cmd_prettylist(struct cli *c, const struct args *a);
 int cmd_monit(struct cli *c, const struct args *a);
 int cmd_describe(struct cli *c, const struct args *a);
 int cmd_logs(struct cli *c, const struct args *a);
+int cmd_metrics(struct cli *c, const struct args *a);
 int cmd_why(struct cli *c, const struct args *a);
 int cmd_send(struct cli *c, const struct args *a);
 int cmd_trigger(struct cli *c, const struct args *a);

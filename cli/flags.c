@@ -157,6 +157,14 @@ const struct flag json_flags[] = {
     {0},
 };
 
+const struct flag metrics_flags[] = {
+    {.name = "since", .type = FLAG_TEXT, .arg = "TIME",
+     .help = "from this time on (1h): 10min, 2h, \"3 d ago\", \"yesterday 14:00\", ..."},
+    {.name = "json", .type = FLAG_BOOL, .help = "print JSON, with all points"},
+    {.name = "csv", .type = FLAG_BOOL, .help = "one line a point"},
+    {0},
+};
+
 const struct flag why_flags[] = {
     {.name = "runs", .type = FLAG_NUMBER, .arg = "N", .help = "how many past runs (5)", .min = 1, .max = 100},
     {.name = "lines", .type = FLAG_NUMBER, .arg = "N",

@@ -6,6 +6,7 @@
 
 extern const struct flag start_flags[];
 extern const struct flag json_flags[];
+extern const struct flag metrics_flags[];
 extern const struct flag why_flags[];
 extern const struct flag logs_flags[];
 extern const struct flag trigger_flags[];

@@ -19,7 +19,8 @@
 #define SILENCE_MS  5000 /* without an answer: it is said */
 #define LOG_HISTORY 500
 #define READ_MOST   (4u * 1024 * 1024)
-#define LOG_MOST    (256u * 1024)
+#define LOG_MOST    (128u * 1024)
+#define LOG_LAG_US  3000000 /* a log shown so late jumps to its end */
 
 void monit_client_init(struct monit_client *k)
 {
@@ -36,7 +37,7 @@ static void close_log(struct monit_client *k)
 {
     monit_conn_close(&k->log);
     k->log_up = false;
-    k->logs_id = 0;
+    k->log_lines = 0;
     k->log_of = -1;
 }
 
@@ -59,6 +60,7 @@ static void lost(struct monit *m, const char *words)
     memset(k->actions, 0, sizeof(k->actions));
     monit_conn_close(&k->main);
     close_log(k);
+    k->log_new = true;
     k->up = false;
     k->list_id = k->detail_id = 0;
     k->next_try = clock_mono_ms() + RETRY_MS;
@@ -103,6 +105,7 @@ static void ask_detail(struct monit *m)
 
 void monit_client_selected(struct monit *m)
 {
+    close_log(&m->client); /* its lines are another process's now */
     m->client.settled_at = clock_mono_ms() + SETTLE_MS;
     ask_detail(m);
 }
@@ -263,6 +266,19 @@ static bool on_main(void *arg, const json_t *msg)
     return true;
 }
 
+/*
+ * The daemon reads what it has stored at our pace, and of a flood ever more is stored. Lines beyond the
+ * history that was asked for were written since; when they are old, the log is opened again, at its end.
+ */
+static bool too_late(struct monit *m, const json_t *lines)
+{
+    const json_t *last = json_array_get(lines, json_array_size(lines) - 1);
+
+    m->client.log_lines += json_array_size(lines);
+    return last && m->log.follow && m->client.log_lines > LOG_HISTORY &&
+           (int64_t)clock_wall_us() - j_int(last, "time") > LOG_LAG_US;
+}
+
 static bool on_log(void *arg, const json_t *msg)
 {
     struct monit *m = arg;
@@ -276,21 +292,27 @@ static bool on_log(void *arg, const json_t *msg)
         k->log_up = true;
         json_object_set_new(params, "lines", json_integer(LOG_HISTORY));
         json_object_set_new(params, "follow", json_true());
-        k->logs_id = monit_conn_send(&k->log, "logs", params);
+        /* In parts: under a flood the answer as a whole would come when the flood is over. */
+        json_object_set_new(params, "stream", json_true());
+        monit_conn_send(&k->log, "logs", params);
         return true;
     }
-    if (k->logs_id && j_int(msg, "id") == k->logs_id) {
-        k->logs_id = 0;
+    if (k->log_new) /* what is there of before is in this log's history again */
         monit_log_clear(&m->log);
-        monit_log_take(&m->log, json_object_get(msg, "result"));
-        if (json_object_get(msg, "error"))
-            monit_say(m, true, "the log cannot be shown: %s",
-                      j_text(json_object_get(msg, "error"), "message"));
-    } else if (strcmp(j_text(msg, "method"), "log") == 0) {
+    k->log_new = false;
+    if (strcmp(j_text(msg, "method"), "log") == 0)
         monit_log_take(&m->log, json_object_get(msg, "params"));
-    }
+    else if (json_object_get(msg, "error"))
+        monit_say(m, true, "the log cannot be shown: %s", j_text(json_object_get(msg, "error"), "message"));
+    else
+        monit_log_take(&m->log, json_object_get(msg, "result"));
     m->dirty = true;
-    return true;
+    if (!too_late(m, json_object_get(json_object_get(msg, "params"), "lines")))
+        return true;
+    monit_log_note(&m->log,
+                   "(lines are left out here: they come faster than they can be shown; pm logs has them)");
+    close_log(k); /* what is shown stays */
+    return false;
 }
 
 void monit_client_poll(const struct monit_client *k, struct pollfd *p, uint64_t now)
@@ -309,8 +331,10 @@ void monit_client_io(struct monit *m, const struct pollfd *p)
         lost(m, "the connection to the daemon broke; connecting again");
     if (p[1].revents && k->log.fd == p[1].fd) {
         k->next_log = clock_mono_ms() + LOG_PAUSE;
-        if (monit_conn_read(&k->log, LOG_MOST, on_log, m) < 0 || monit_conn_flush(&k->log) < 0)
+        if (monit_conn_read(&k->log, LOG_MOST, on_log, m) < 0 || monit_conn_flush(&k->log) < 0) {
             close_log(k);
+            k->log_new = true;
+        }
     }
 }
 

@@ -24,11 +24,13 @@ struct monit_action {
 
 struct monit_client {
     struct monit_conn main, log;
-    bool up, log_up;                       /* hello was answered */
-    bool was_up;                           /* at any time */
-    long long daemon_pid;                  /* of the last one */
-    long long list_id, detail_id, logs_id; /* requests that wait for their answers; 0: none */
-    long long detail_of, log_of;           /* which process the answers are about; -1: none */
+    bool up, log_up;              /* hello was answered */
+    bool log_new;                 /* the connection broke: its history will come again */
+    unsigned long long log_lines; /* came since it was opened */
+    bool was_up;                  /* at any time */
+    long long daemon_pid;         /* of the last one */
+    long long list_id, detail_id; /* requests that wait for their answers; 0: none */
+    long long detail_of, log_of;  /* which process the answers are about; -1: none */
     uint64_t next_list, next_log, next_try, asked_at, settled_at; /* monotonic ms */
     char trouble[MONIT_WORDS_MAX]; /* why there is no daemon; "": there is one */
     struct monit_action actions[MONIT_ACTIONS_MAX];

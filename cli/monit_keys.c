@@ -12,7 +12,8 @@
 
 #include <curses.h>
 
-#define WHEEL 3 /* lines */
+#define WHEEL 3        /* lines */
+#define FAR   1000000L /* beyond any list */
 
 static size_t height_of(const struct monit_rect *r)
 {
@@ -178,36 +179,68 @@ static void clear_words(struct monit *m)
     monit_selection_moved(m);
 }
 
-/* Letters and control characters. */
-static void letter(struct monit *m, wint_t ch)
+/* Letters that move as the arrows do. */
+static bool moves(struct monit *m, wint_t ch)
+{
+    long by = ch == 'j'   ? 1
+              : ch == 'k' ? -1
+              : ch == 'g' ? -FAR
+              : ch == 'G' ? FAR
+              : ch == ' ' ? page_of(m)
+                          : 0;
+
+    if (by)
+        move_in(m, m->pane, by);
+    return by != 0;
+}
+
+/* Letters about what is seen, and where. */
+static bool views(struct monit *m, wint_t ch)
+{
+    switch (ch) {
+    case 's':
+        monit_model_set_sort(&m->model, (m->model.sort + 1) % MONIT_SORTS);
+        return true;
+    case 'l':
+        m->pane = m->pane == MONIT_LOG ? MONIT_LIST : MONIT_LOG;
+        return true;
+    case 'f':
+        m->log.follow = !m->log.follow;
+        if (m->log.follow)
+            m->log.up = 0;
+        return true;
+    case 'n':
+    case 'N':
+        search_on(m, ch == 'n');
+        return true;
+    case '\t':
+        m->pane = (m->pane + 1) % MONIT_PANES;
+        return true;
+    case 'z':
+    case '\r':
+    case '\n':
+        m->zoom = !m->zoom;
+        return true;
+    case 'L' & 0x1f:
+        monit_screen_redraw();
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* The others, and control characters. */
+static void command(struct monit *m, wint_t ch)
 {
     switch (ch) {
     case 'q':
         m->quit = true;
-        break;
-    case 'j':
-        move_in(m, m->pane, 1);
-        break;
-    case 'k':
-        move_in(m, m->pane, -1);
-        break;
-    case 'g':
-        move_in(m, m->pane, -1000000);
-        break;
-    case 'G':
-        move_in(m, m->pane, 1000000);
-        break;
-    case ' ':
-        move_in(m, m->pane, page_of(m));
         break;
     case '/':
         if (m->pane == MONIT_LOG)
             prompt(m, MONIT_SEARCH, m->log.search);
         else
             prompt(m, MONIT_FILTER, m->model.filter);
-        break;
-    case 's':
-        monit_model_set_sort(&m->model, (m->model.sort + 1) % MONIT_SORTS);
         break;
     case 'r':
         act(m, "process.restart", "restart");
@@ -218,34 +251,9 @@ static void letter(struct monit *m, wint_t ch)
     case 'S':
         ask_stop(m);
         break;
-    case 'l':
-        m->pane = m->pane == MONIT_LOG ? MONIT_LIST : MONIT_LOG;
-        break;
-    case 'f':
-        m->log.follow = !m->log.follow;
-        if (m->log.follow)
-            m->log.up = 0;
-        break;
-    case 'n':
-        search_on(m, true);
-        break;
-    case 'N':
-        search_on(m, false);
-        break;
-    case '\t':
-        m->pane = (m->pane + 1) % MONIT_PANES;
-        break;
-    case 'z':
-    case '\r':
-    case '\n':
-        m->zoom = !m->zoom;
-        break;
     case '?':
     case 'h':
         m->mode = MONIT_HELP;
-        break;
-    case 'L' & 0x1f:
-        monit_screen_redraw();
         break;
     case 27:
         clear_words(m);
@@ -271,10 +279,10 @@ static void special(struct monit *m, wint_t key)
         move_in(m, m->pane, page_of(m));
         break;
     case KEY_HOME:
-        move_in(m, m->pane, -1000000);
+        move_in(m, m->pane, -FAR);
         break;
     case KEY_END:
-        move_in(m, m->pane, 1000000);
+        move_in(m, m->pane, FAR);
         break;
     case KEY_LEFT:
         m->log.left = m->log.left > 8 ? m->log.left - 8 : 0;
@@ -307,8 +315,8 @@ static void one(struct monit *m, wint_t ch, bool key)
         mouse(m);
     else if (key)
         special(m, ch);
-    else
-        letter(m, ch);
+    else if (!moves(m, ch) && !views(m, ch))
+        command(m, ch);
 }
 
 void monit_keys(struct monit *m)

@@ -56,21 +56,25 @@ static char *text_of(const json_t *line)
     return out;
 }
 
+void monit_log_note(struct monit_log *l, const char *text)
+{
+    add(l,
+        (struct monit_line){.time_us = (int64_t)clock_wall_us(), .note = true, .text = text_clean_dup(text)});
+}
+
 void monit_log_take(struct monit_log *l, const json_t *params)
 {
     const json_t *lines = json_object_get(params, "lines"), *line;
     size_t i;
 
-    if (json_object_get(params, "missed"))
-        add(l, (struct monit_line){
-                   .time_us = (int64_t)clock_wall_us(),
-                   .note = true,
-                   .text = xasprintf("(%lld lines came faster than they can be shown; pm logs has them)",
-                                     j_int(params, "missed"))});
+    if (json_object_get(params, "missed")) {
+        _cleanup_free_ char *words = xasprintf(
+            "(%lld lines came faster than they can be shown; pm logs has them)", j_int(params, "missed"));
+
+        monit_log_note(l, words);
+    }
     if (json_object_get(params, "failed"))
-        add(l, (struct monit_line){.time_us = (int64_t)clock_wall_us(),
-                                   .note = true,
-                                   .text = text_clean_dup(j_text(params, "failed"))});
+        monit_log_note(l, j_text(params, "failed"));
     json_array_foreach (lines, i, line)
         add(l, (struct monit_line){.time_us = j_int(line, "time"),
                                    .error = strcmp(j_text(line, "stream"), "err") == 0,

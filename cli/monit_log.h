@@ -33,6 +33,9 @@ void monit_log_clear(struct monit_log *l);
 /* Takes the parameters of a `log` notification, or the answer to `logs`. */
 void monit_log_take(struct monit_log *l, const json_t *params);
 
+/* A line of pm's own. */
+void monit_log_note(struct monit_log *l, const char *text);
+
 /* i from 0, the oldest, to n - 1. */
 const struct monit_line *monit_log_line(const struct monit_log *l, size_t i);
 

@@ -12,13 +12,14 @@
 
 struct err;
 
-#define HOME_SOCKET "pm.sock"     /* clients; listening socket, 0600 */
-#define HOME_ATTACH "attach.sock" /* SOCK_SEQPACKET: a new keeper attaches to a living engine */
-#define HOME_LOCK   "pmd.lock"    /* flock: one daemon a home */
-#define HOME_PID    "pmd.pid"     /* the keeper's pid, for people; nothing decides by it */
-#define HOME_LOG    "pmd.log"
-#define HOME_STATE  "state.db"
-#define HOME_LOGS   "logs.db"
+#define HOME_SOCKET  "pm.sock"     /* clients; listening socket, 0600 */
+#define HOME_ATTACH  "attach.sock" /* SOCK_SEQPACKET: a new keeper attaches to a living engine */
+#define HOME_LOCK    "pmd.lock"    /* flock: one daemon a home */
+#define HOME_PID     "pmd.pid"     /* the keeper's pid, for people; nothing decides by it */
+#define HOME_LOG     "pmd.log"
+#define HOME_STATE   "state.db"
+#define HOME_LOGS    "logs.db"
+#define HOME_METRICS "metrics.db"
 
 struct home {
     char *path; /* absolute, on the heap */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/mem.h"
+#include "config/depends_file.h"
 #include "config/suggest.h"
 
 static const char apps_expected[] =
@@ -62,7 +63,8 @@ static bool looks_like_app(const struct tree_node *map)
            tree_get(map, "command") || tree_get(map, "name");
 }
 
-static void read_one(struct app_source *source, const struct tree_node *node, struct app_list *out)
+static void read_one(struct app_source *source, const struct tree_node *node, struct app_list *out,
+                     const struct tree_node ***nodes)
 {
     char shown[QUOTE_MAX + 16];
     struct app_spec *spec;
@@ -80,10 +82,13 @@ static void read_one(struct app_source *source, const struct tree_node *node, st
     out->names[out->n] = plain_name;
     out->v = xrealloc(out->v, (out->n + 1) * sizeof(void *));
     out->v[out->n++] = spec;
+    *nodes = xrealloc(*nodes, out->n * sizeof(void *));
+    (*nodes)[out->n - 1] = node;
 }
 
 void apps_read(struct app_source *source, const struct tree_node *root, struct app_list *out)
 {
+    _cleanup_free_ const struct tree_node **nodes = NULL; /* of each app in `out` */
     const struct tree_node *apps = root;
     struct diag *d = source->diag;
     char shown[QUOTE_MAX + 16];
@@ -103,13 +108,15 @@ void apps_read(struct app_source *source, const struct tree_node *root, struct a
         }
     }
     if (apps->kind == TREE_MAP) {
-        read_one(source, apps, out);
+        read_one(source, apps, out, &nodes);
     } else if (apps->kind != TREE_LIST) {
         diag_error(d, apps->line, apps->col, "%s, found %s", apps_expected, tree_describe(apps, shown));
     } else {
         if (!apps->first)
             diag_error(d, apps->line, apps->col, "the list of apps is empty");
         for (const struct tree_node *app = apps->first; app; app = app->next)
-            read_one(source, app, out);
+            read_one(source, app, out, &nodes);
     }
+    if (d->n_errors + d->suppressed == 0 && !source->ctx->names_only)
+        depends_check_file(source, nodes, out);
 }

@@ -24,6 +24,10 @@ struct config_ctx {
      */
     bool (*overlay)(void *arg, struct app_spec *spec);
     void *overlay_arg;
+    /* Is there an app of this name already, which one of a file may depend on? NULL: that is not known here,
+     * and any name will do. */
+    bool (*known)(void *arg, const char *name);
+    void *known_arg;
     bool
         names_only; /* the apps are only to be named, as for a stop: nothing that they need has to be there */
 };

@@ -488,6 +488,10 @@ static bool read_entry(const struct option_row *o, void *base, const struct tree
     struct err e = {0};
     bool ok = true;
 
+    if (!entry) {
+        diag_error(d, item->line, item->col, "%s: more than %d entries", key, OPTION_LIST_MAX);
+        return false;
+    }
     if (item->kind == TREE_MAP) {
         for (const struct tree_node *value = item->first; value; value = value->next)
             ok = read_group_key(g, entry, item, value, key, d) && ok;
@@ -501,6 +505,47 @@ static bool read_entry(const struct option_row *o, void *base, const struct tree
         return true;
     diag_error(d, item->line, item->col, "%s: %s", key, e.msg);
     return false;
+}
+
+/* One key of a mapping that stands for a list of entries, see option_group.keyed. */
+static bool read_keyed_entry(const struct option_row *o, void *base, const struct tree_node *value,
+                             const char *key, struct diag *d)
+{
+    const struct option_group *g = o->group;
+    const struct option_row *shorthand = option_group_shorthand(g);
+    _cleanup_free_ char *full = xasprintf("%s.%s", key, value->key);
+    void *entry = option_list_add(o, base);
+    struct err e = {0};
+    bool ok = true;
+
+    if (!entry) {
+        diag_error(d, value->key_line, value->key_col, "%s: more than %d entries", key, OPTION_LIST_MAX);
+        return false;
+    }
+    if (option_set_text(option_group_by_name(g, g->keyed), entry, value->key, &e) < 0) {
+        diag_error(d, value->key_line, value->key_col, "%s: %s", key, e.msg);
+        return false;
+    }
+    if (value->kind != TREE_MAP)
+        return read_value(shorthand, entry, value, full, d);
+    for (const struct tree_node *inner = value->first; inner; inner = inner->next)
+        ok = read_group_key(g, entry, value, inner, full, d) && ok;
+    return ok;
+}
+
+static bool is_keyed(const struct option_row *o, const struct tree_node *map)
+{
+    return o->group->keyed && map->kind == TREE_MAP && !tree_get(map, o->group->keyed);
+}
+
+static bool read_keyed(const struct option_row *o, void *base, const struct tree_node *map, const char *key,
+                       struct diag *d)
+{
+    bool ok = true;
+
+    for (const struct tree_node *value = map->first; value && ok; value = value->next)
+        ok = read_keyed_entry(o, base, value, key, d);
+    return ok;
 }
 
 /* An entry of a list is named by its number from 0, as in a way through the file. */
@@ -523,8 +568,9 @@ static bool read_list(const struct option_row *o, void *base, const struct tree_
     for (; item; item = value->kind == TREE_LIST ? item->next : NULL) {
         _cleanup_free_ char *full = item == value ? xstrdup(key) : xasprintf("%s[%u]", key, n);
 
-        items[n++] = item;
-        ok = read_entry(o, base, item, full, d) && ok;
+        ok = (is_keyed(o, item) ? read_keyed : read_entry)(o, base, item, full, d) && ok;
+        while (n < option_list_get(o, base).n)
+            items[n++] = item;
     }
     l = option_list_get(o, base);
     n = 0;

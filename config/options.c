@@ -8,6 +8,7 @@
 #include "common/err.h"
 #include "common/mem.h"
 #include "config/checks.h"
+#include "config/depends.h"
 #include "config/health_check.h"
 #include "config/listen.h"
 #include "config/suggest.h"
@@ -273,6 +274,14 @@ static const struct option_row rows[] = {
      .needs = NEEDS_RELOAD,
      .help = "Sets the variable PORT, over env and under env_<name>."},
 
+    {.name = "depends_on",
+     .type = OPT_LIST,
+     .store = STORE_LIST,
+     .offset = FIELD(depends_on),
+     .group = &depends_group,
+     .needs = NEEDS_NOTHING,
+     .help = "Apps that have to be up, or done, before this one is started: names, or a mapping of names to "
+             "conditions. They are stopped after it."},
     {.name = "autostart",
      BOOL(autostart),
      .def = true,

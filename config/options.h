@@ -85,7 +85,11 @@ struct option_group {
     /* A plain value in place of a mapping: fills the entry. -EINVAL and a message. */
     int (*from_text)(void *entry, const char *text, struct err *e);
     const char *text_expected; /* words for what from_text takes */
-    const char *const *idle;   /* keys that are known but do nothing: a warning, no error. NULL = none */
+    /* A mapping in place of the list: each key is the value of this row in an entry of its own, its value the
+     * rest of the entry (a mapping, or a plain value for `shorthand`). A list may hold such mappings too,
+     * where they do not have this key itself. NULL = a mapping is an entry. */
+    const char *keyed;
+    const char *const *idle; /* keys that are known but do nothing: a warning, no error. NULL = none */
     const char *idle_why;
     /* Once the list is read: fills in what follows from other keys, and checks what no single key shows.
      * -EINVAL, a message, and the number of the entry in `at`. NULL = nothing to do. */

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "config/depends.h"
 #include "config/health_check.h"
 #include "config/listen.h"
 
@@ -100,7 +101,8 @@ struct app_spec {
     bool treekill;
     bool shutdown_with_message;
     bool wait_ready;
-    int64_t listen_timeout; /* ms */
+    int64_t listen_timeout;         /* ms */
+    struct depends_list depends_on; /* apps that are to be up, or done, before it is started */
     struct health_check_options health_check;
     int64_t watchdog; /* ms; 0 = off */
 

@@ -16,6 +16,7 @@
 #include "daemon/app_cache.h"
 #include "daemon/engine_cluster.h"
 #include "daemon/engine_health.h"
+#include "daemon/engine_order.h"
 #include "daemon/hooks_run.h"
 #include "daemon/limits.h"
 #include "daemon/methods.h"
@@ -171,6 +172,7 @@ static void after_store(void *arg)
         engine_unanswered_drop(hold);
     }
     close_if_open((uv_handle_t *)&e->beat);
+    close_if_open((uv_handle_t *)&e->order);
     close_if_open((uv_handle_t *)&e->sig_term);
     close_if_open((uv_handle_t *)&e->sig_int);
     close_if_open((uv_handle_t *)&e->sig_usr2);
@@ -267,6 +269,7 @@ static int engine_init(struct engine *e, const char *home, int keeper_fd, struct
     if (rc < 0)
         return err_set(err, rc, "cannot make an event loop: %s", uv_strerror(rc));
     engine_sys_init(e);
+    engine_order_init(e);
     e->sup = supervisor_new(&e->sys);
     e->sockets = sockets_new(e);
     engine_cluster_init(e);

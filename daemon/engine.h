@@ -94,6 +94,10 @@ struct engine {
     struct hooks *hooks;          /* NULL once the engine ends */
     struct trigger_list triggers; /* actions of apps whose replies are waited for */
 
+    uv_timer_t order; /* engine_order.h: looks again at processes that wait for others */
+    bool order_held;  /* there may be such */
+    bool order_soon;  /* one of them waits only for another to be online for a moment */
+
     uv_timer_t beat;
     uv_signal_t sig_term, sig_int, sig_usr2;
 };

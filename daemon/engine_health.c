@@ -10,6 +10,7 @@
 #include "config/health_check.h"
 #include "daemon/act.h"
 #include "daemon/engine.h"
+#include "daemon/engine_order.h"
 #include "daemon/health.h"
 #include "daemon/launch.h"
 #include "daemon/probe.h"
@@ -136,6 +137,8 @@ static void on_result(void *arg, bool ok, const char *words)
     w->last_ms = clock_wall_ms();
     arm(w);
     release(w);
+    if (news == HEALTH_NOW_HEALTHY || news == HEALTH_NOW_UNHEALTHY)
+        engine_order_look(w->engine);
     if (news == HEALTH_NOW_HEALTHY)
         is_healthy(w, first);
     else if (news == HEALTH_NOW_UNHEALTHY)

@@ -14,6 +14,7 @@
 #include "common/plog.h"
 #include "daemon/engine.h"
 #include "daemon/engine_listen.h"
+#include "daemon/engine_order.h"
 #include "daemon/engine_restore_int.h"
 #include "daemon/saved.h"
 #include "daemon/sockets.h"
@@ -278,6 +279,7 @@ static void finish(struct engine *e)
     free(r->candidates);
     free(r->later);
     free(r);
+    engine_order_look(e);
     engine_ready(e);
     if (e->end_asked)
         engine_shutdown(e, false, "signal to the daemon", NULL, NULL);

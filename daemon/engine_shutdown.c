@@ -1,13 +1,14 @@
 /*
  * The end by request: apps are stopped one after another, the last started first, for later ones may need the
  * earlier. The next begins when the one before is down, or after a second, so that a stubborn app does not
- * hold up all others.
+ * hold up all others; but never before those that depend on it are down.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/mem.h"
 #include "common/plog.h"
+#include "daemon/depends.h"
 #include "daemon/engine.h"
 
 #define SHUTDOWN_STEP_MS 1000u
@@ -64,19 +65,60 @@ static void finish(struct shutdown *s)
     store_commit(s->engine->store, end_stored, s);
 }
 
+static bool has_work(const struct app *a)
+{
+    const struct process *p;
+
+    TAILQ_FOREACH (p, &a->processes, app_entry) {
+        if (!runtime_of(p)->shutting_down)
+            return true;
+    }
+    return false;
+}
+
+static bool is_down(const struct app *a)
+{
+    const struct process *p;
+
+    TAILQ_FOREACH (p, &a->processes, app_entry) {
+        if (p->state != LC_STOPPED && p->state != LC_ERRORED)
+            return false;
+    }
+    return true;
+}
+
+/* Is something up that depends on it? */
+static bool is_needed(struct shutdown *s, const struct app *a)
+{
+    const struct app *other;
+
+    TAILQ_FOREACH (other, supervisor_apps(s->engine->sup), entry) {
+        if (other != a && other->spec->depends_on.n && depends_names(other->spec, a->spec->name) &&
+            !is_down(other))
+            return true;
+    }
+    return false;
+}
+
+/* NULL when there is none, or all that are left have to wait. */
 static struct app *last_app_with_work(struct shutdown *s)
 {
-    struct app *a, *found = NULL;
+    struct app_list_head *apps = supervisor_apps(s->engine->sup);
+    struct app *a;
 
-    TAILQ_FOREACH (a, supervisor_apps(s->engine->sup), entry) {
-        struct process *p;
-
-        TAILQ_FOREACH (p, &a->processes, app_entry) {
-            if (!runtime_of(p)->shutting_down)
-                found = a;
-        }
+    TAILQ_FOREACH_REVERSE(a, apps, app_list_head, entry)
+    {
+        if (has_work(a) && !is_needed(s, a))
+            return a;
     }
-    return found;
+    if (s->stopping > 0)
+        return NULL;
+    TAILQ_FOREACH_REVERSE(a, apps, app_list_head, entry)
+    {
+        if (has_work(a)) /* they need each other, as only a damaged state.db has it */
+            return a;
+    }
+    return NULL;
 }
 
 static void stop_process(struct shutdown *s, struct process *p)
@@ -99,6 +141,8 @@ static void step(uv_timer_t *timer)
     if (!a) {
         if (s->stopping == 0)
             finish(s);
+        else
+            uv_timer_start(timer, step, SHUTDOWN_STEP_MS, 0);
         return;
     }
     s->current_left = 0;

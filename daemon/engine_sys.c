@@ -20,6 +20,7 @@
 #include "daemon/engine_cluster.h"
 #include "daemon/engine_health.h"
 #include "daemon/engine_listen.h"
+#include "daemon/engine_order.h"
 #include "daemon/events.h"
 #include "daemon/log_paths.h"
 #include "daemon/log_policy.h"
@@ -366,6 +367,7 @@ void engine_set_spec(struct engine *e, struct app *a, struct app_spec *take_spec
         engine_health_follow(e, p);
     }
     engine_save_app(e, a);
+    engine_order_look(e);
 }
 
 static bool app_rests(const struct app *a)
@@ -391,6 +393,7 @@ static void sys_changed(void *ctx, struct process *p, enum lc_state old)
     if (p->role != ROLE_SLOT)
         return;
     engine_save_process(e, p);
+    engine_order_look(e);
     if (p->state != old && (p->state == LC_STOPPED || p->state == LC_ERRORED)) {
         put_pid_file(e, p, 0);
         engine_listen_rests(e, p);
@@ -455,6 +458,7 @@ static void sys_deleted(void *ctx, struct process *p)
     }
     runtime_end(runtime_of(p));
     p->runtime = NULL;
+    engine_order_look(e);
 }
 
 void runtime_new(struct engine *e, struct process *p)

@@ -21,6 +21,7 @@ const rpc_handler engine_handlers[METHOD_COUNT] = {
     [M_PROCESS_DELETE] = method_process_delete,
     [M_LIST] = method_list,
     [M_DESCRIBE] = method_describe,
+    [M_METRICS] = method_metrics,
     [M_WHY] = method_why,
     [M_LOGS] = method_logs,
     [M_EVENTS] = method_events,

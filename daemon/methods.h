@@ -13,6 +13,7 @@ void method_process_reload(void *engine, struct rpc_request *r);
 void method_process_delete(void *engine, struct rpc_request *r);
 void method_list(void *engine, struct rpc_request *r);
 void method_describe(void *engine, struct rpc_request *r);
+void method_metrics(void *engine, struct rpc_request *r);
 void method_why(void *engine, struct rpc_request *r);
 void method_logs(void *engine, struct rpc_request *r);
 void method_events(void *engine, struct rpc_request *r);

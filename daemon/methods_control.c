@@ -1,10 +1,12 @@
 /* start, stop, restart and delete of processes that are known. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/err.h"
 #include "common/mem.h"
 #include "config/env.h"
 #include "daemon/bringup.h"
+#include "daemon/engine_order.h"
 #include "daemon/methods.h"
 #include "daemon/selector.h"
 
@@ -12,6 +14,32 @@
 static bool waits(const struct rpc_request *r)
 {
     return !json_is_false(json_object_get(r->params, "wait"));
+}
+
+static bool is_selected(const void *arg, const struct app *a)
+{
+    const struct selection *sel = arg;
+
+    for (size_t i = 0; i < sel->n; i++)
+        if (sel->v[i]->app == a)
+            return true;
+    return false;
+}
+
+/* Nothing is taken down with what it depends on; that is said. */
+static void note_dependents(struct engine *e, struct bringup *b, const struct selection *sel)
+{
+    for (size_t i = 0; i < sel->n; i++) {
+        const struct app *a = sel->v[i]->app;
+        const char *name =
+            i && sel->v[i - 1]->app == a ? NULL : engine_order_dependent(e, a, is_selected, sel);
+        char note[256];
+
+        if (!name)
+            continue;
+        snprintf(note, sizeof(note), "%.80s depends on %.80s and is still up", name, a->spec->name);
+        outcome_note(bringup_outcome(b), note);
+    }
 }
 
 static void control(struct engine *e, struct rpc_request *r, enum work_kind kind)
@@ -24,6 +52,8 @@ static void control(struct engine *e, struct rpc_request *r, enum work_kind kind
     b = bringup_new(e, r, waits(r));
     for (size_t i = 0; i < sel.n; i++)
         bringup_order(b, sel.v[i], kind);
+    if (kind == WORK_STOP || kind == WORK_DELETE)
+        note_dependents(e, b, &sel);
     selection_free(&sel);
     bringup_go(b);
 }
@@ -104,8 +134,25 @@ static struct change *selected_apps(const struct selection *sel, size_t *n)
     return v;
 }
 
+static int check_order(struct engine *e, const struct change *v, size_t n, struct err *err)
+{
+    struct app_spec **specs = xcalloc(n + 1, sizeof(*specs));
+    struct app **instead = xcalloc(n + 1, sizeof(*instead));
+    int rc;
+
+    for (size_t i = 0; i < n; i++) {
+        specs[i] = v[i].spec;
+        instead[i] = v[i].app;
+    }
+    rc = engine_order_check(e, specs, instead, n, err);
+    free(specs);
+    free(instead);
+    return rc;
+}
+
 /* All or nothing: every app's new configuration is checked before the first gets it. */
-static int make_changes(struct change *v, size_t n, const json_t *set, const json_t *env, struct err *err)
+static int make_changes(struct engine *e, struct change *v, size_t n, const json_t *set, const json_t *env,
+                        struct err *err)
 {
     int rc = check_set(set, n, err);
 
@@ -113,7 +160,7 @@ static int make_changes(struct change *v, size_t n, const json_t *set, const jso
         v[i].spec = changed_spec(v[i].app, set, env, err);
         rc = v[i].spec ? 0 : -1;
     }
-    return rc;
+    return rc == 0 && json_object_get(set, "depends_on") ? check_order(e, v, n, err) : rc;
 }
 
 static int change_apps(struct engine *e, const struct selection *sel, const json_t *set, const json_t *env,
@@ -121,7 +168,7 @@ static int change_apps(struct engine *e, const struct selection *sel, const json
 {
     size_t n;
     struct change *v = selected_apps(sel, &n);
-    int rc = make_changes(v, n, set, env, err);
+    int rc = make_changes(e, v, n, set, env, err);
 
     for (size_t i = 0; rc == 0 && i < n; i++) {
         engine_set_spec(e, v[i].app, v[i].spec);
@@ -165,7 +212,7 @@ void method_process_reload(void *engine, struct rpc_request *r)
     if (!method_select(e, r, &sel))
         return;
     v = selected_apps(&sel, &n);
-    if ((set || env) && make_changes(v, n, set, env, &err) < 0) {
+    if ((set || env) && make_changes(e, v, n, set, env, &err) < 0) {
         rpc_fail(r, RPC_BAD_PARAMS, "process.reload: %s", err.msg);
     } else {
         b = bringup_new(e, r, waits(r));

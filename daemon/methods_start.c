@@ -6,6 +6,7 @@
 #include "common/mem.h"
 #include "config/env.h"
 #include "daemon/bringup.h"
+#include "daemon/engine_order.h"
 #include "daemon/methods.h"
 
 static bool is_taken(const struct app *a, struct app *const *taken, size_t n)
@@ -131,7 +132,7 @@ static void start_known(struct engine *e, struct bringup *b, struct app *a, stru
     engine_set_spec(e, a, take_spec);
 }
 
-static struct app *start_new(struct engine *e, struct bringup *b, struct app_spec *take_spec)
+static void start_new(struct engine *e, struct bringup *b, struct app_spec *take_spec)
 {
     struct app *a = bringup_app(e, take_spec);
     uint32_t *numbers = bringup_instances(e, a->spec->name, (size_t)a->spec->instances);
@@ -145,7 +146,6 @@ static struct app *start_new(struct engine *e, struct bringup *b, struct app_spe
             outcome_process(bringup_outcome(b), p, NULL);
     }
     free(numbers);
-    return a;
 }
 
 /* All or nothing: NULL and an answered request when one is not valid. */
@@ -176,6 +176,54 @@ static struct wanted *read_specs(struct rpc_request *r, const json_t *apps)
     return wanted;
 }
 
+static void wanted_free(struct wanted *wanted, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        app_spec_free(wanted[i].spec);
+        json_decref(wanted[i].env);
+    }
+    free(wanted);
+}
+
+/* Do the apps name others in depends_on that are there, and no circle? Else the request is answered. */
+static bool check_order(struct engine *e, struct rpc_request *r, const struct wanted *wanted,
+                        struct app *const *taken, size_t n)
+{
+    struct app_spec **specs = xcalloc(n + 1, sizeof(*specs));
+    struct err err;
+    int rc;
+
+    for (size_t i = 0; i < n; i++)
+        specs[i] = wanted[i].spec;
+    rc = engine_order_check(e, specs, taken, n, &err);
+    free(specs);
+    if (rc < 0)
+        rpc_fail(r, RPC_BAD_PARAMS, "start: %s", err.msg);
+    return rc == 0;
+}
+
+static void start_all(struct engine *e, struct rpc_request *r, struct wanted *wanted,
+                      struct app *const *taken, size_t n, enum when_known how)
+{
+    json_t *wait = json_object_get(r->params, "wait");
+    struct bringup *b = bringup_new(e, r, !wait || json_is_true(wait));
+
+    for (size_t i = 0; i < n; i++) {
+        struct app_spec *spec;
+
+        if (taken[i] && how != LEAVE_RUNNING)
+            merge_env(r, taken[i], &wanted[i]);
+        spec = wanted[i].spec;
+        wanted[i].spec = NULL;
+        if (taken[i])
+            start_known(e, b, taken[i], spec, how, wanted[i].says_instances);
+        else
+            start_new(e, b, spec);
+        bringup_some(b); /* the keeper starts these while the next app is made ready */
+    }
+    bringup_go(b);
+}
+
 void method_start(void *engine, struct rpc_request *r)
 {
     struct engine *e = engine;
@@ -185,27 +233,18 @@ void method_start(void *engine, struct rpc_request *r)
                           : reload                                              ? RELOAD
                           : json_is_true(json_object_get(r->params, "restart")) ? RESTART
                                                                                 : LEAVE_RUNNING;
-    json_t *wait = json_object_get(r->params, "wait"), *apps = json_object_get(r->params, "apps");
+    json_t *apps = json_object_get(r->params, "apps");
     struct wanted *wanted = read_specs(r, apps);
+    size_t n = json_array_size(apps);
     struct app **taken;
-    struct bringup *b;
 
     if (!wanted)
         return;
-    b = bringup_new(e, r, !wait || json_is_true(wait));
-    taken = xcalloc(json_array_size(apps) + 1, sizeof(*taken));
-    for (size_t i = 0; i < json_array_size(apps); i++) {
+    taken = xcalloc(n + 1, sizeof(*taken));
+    for (size_t i = 0; i < n; i++)
         taken[i] = force && !reload ? NULL : find_app(e, wanted[i].spec, taken, i);
-        if (taken[i] && how != LEAVE_RUNNING)
-            merge_env(r, taken[i], &wanted[i]);
-        if (taken[i])
-            start_known(e, b, taken[i], wanted[i].spec, how, wanted[i].says_instances);
-        else
-            taken[i] = start_new(e, b, wanted[i].spec);
-        json_decref(wanted[i].env);
-        bringup_some(b); /* the keeper starts these while the next app is made ready */
-    }
+    if (check_order(e, r, wanted, taken, n))
+        start_all(e, r, wanted, taken, n, how);
     free(taken);
-    free(wanted);
-    bringup_go(b);
+    wanted_free(wanted, n);
 }

@@ -3,14 +3,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/err.h"
 #include "common/mem.h"
 #include "common/plog.h"
 #include "daemon/engine.h"
+#include "daemon/metrics_ask.h"
 #include "daemon/metrics_host.h"
 #include "daemon/metrics_pass.h"
 #include "daemon/metrics_proc.h"
@@ -22,19 +25,25 @@ TAILQ_HEAD(observer_list, metrics_observer);
 struct metrics {
     struct engine *engine; /* NULL once freed */
     uv_timer_t timer;
-    bool timer_closed;
+    bool timer_closed, ending;
     struct observer_list observers;
     struct metrics_host host;
 
     /* Of the pass that is under way: the thread's until after_pass. */
     uv_work_t work;
     bool passing;
+    unsigned asking; /* questions and writes under way */
+    bool full, writing, host_known;
     int rc, told_rc;
+    int store_rc, told_store_rc;
+    struct err store_err;
     struct tree_ctx ctx;
     bool foreign;
     struct metrics_root *roots;
     size_t n, cap;
+    pthread_mutex_t lock; /* of the pass's tables, which questions use as well */
     struct metrics_pass *pass;
+    struct metrics_store *store;
     int proc;
     struct metrics_host host_now;
     struct metrics_host_last host_last;
@@ -90,13 +99,29 @@ void metrics_shown(const struct process *p, double *cpu_percent, uint64_t *bytes
 
 static void metrics_release(struct metrics *m)
 {
-    if (m->passing || !m->timer_closed)
-        return;
     metrics_pass_free(m->pass);
+    pthread_mutex_destroy(&m->lock);
     if (m->proc >= 0)
         close(m->proc);
     free(m->roots);
     free(m);
+}
+
+static void keep(struct metrics *m, uint64_t time)
+{
+    const struct metrics_host *h = &m->host_now;
+
+    m->full = metrics_store_roll(m->store, time);
+    for (size_t i = 0; i < m->n; i++) {
+        const struct metrics_root *r = &m->roots[i];
+
+        if (r->in_slot)
+            metrics_store_add(m->store, (struct metrics_key){r->app, r->instance}, time,
+                              r->sample.cpu_percent, r->sample.rss_bytes);
+    }
+    if (m->host_known) /* CPU needs two looks */
+        metrics_store_add(m->store, (struct metrics_key){0}, time, h->cpu_percent,
+                          h->memory_total - h->memory_available);
 }
 
 static void work_cb(uv_work_t *work)
@@ -104,9 +129,19 @@ static void work_cb(uv_work_t *work)
     struct metrics *m = work->data;
     uint64_t wall = clock_wall_ms(), mono = clock_mono_ms();
 
+    if (m->ending) { /* the last rows; nothing is on the loop any more that needs them */
+        metrics_store_free(m->store);
+        m->store = NULL;
+        return;
+    }
+    pthread_mutex_lock(&m->lock);
     m->rc = metrics_pass_run(m->pass, &m->ctx, m->foreign, m->roots, m->n, wall, mono);
+    m->host_known = m->host_last.mono_ms != 0;
     if (m->proc >= 0)
         metrics_host_read(m->proc, &m->host_last, &m->host_now, wall, mono);
+    pthread_mutex_unlock(&m->lock);
+    if (m->rc == 0)
+        keep(m, wall / 1000);
 }
 
 static void take_samples(struct metrics *m)
@@ -135,6 +170,41 @@ static void tell(struct metrics *m)
     }
 }
 
+static void write_history(struct metrics *m, void *arg)
+{
+    (void)arg;
+    m->store_rc = metrics_store_write(m->store, &m->store_err);
+}
+
+static void history_written(void *arg, bool failed)
+{
+    struct metrics *m = arg;
+
+    m->writing = false;
+    if (failed)
+        return; /* no thread: the next pass tries again */
+    if (m->store_rc < 0 && m->store_rc != m->told_store_rc)
+        log_error("%s; the history of metrics has a gap", m->store_err.msg);
+    m->told_store_rc = m->store_rc;
+}
+
+static void after_pass(uv_work_t *work, int status);
+
+/* The engine has ended: first the last rows are written, then all goes. */
+static void end(struct metrics *m)
+{
+    if (m->passing || m->asking || !m->timer_closed)
+        return;
+    if (!m->ending) {
+        m->ending = true;
+        m->passing = uv_queue_work(m->timer.loop, &m->work, work_cb, after_pass) == 0;
+        if (m->passing)
+            return;
+        metrics_store_free(m->store);
+    }
+    metrics_release(m);
+}
+
 static void after_pass(uv_work_t *work, int status)
 {
     struct metrics *m = work->data;
@@ -142,7 +212,7 @@ static void after_pass(uv_work_t *work, int status)
 
     m->passing = false;
     if (!m->engine) {
-        metrics_release(m);
+        end(m);
         return;
     }
     if (rc < 0 && rc != m->told_rc)
@@ -152,6 +222,10 @@ static void after_pass(uv_work_t *work, int status)
         return;
     m->host = m->host_now;
     take_samples(m);
+    if (m->full && !m->writing) {
+        m->writing = true;
+        metrics_ask(m, write_history, history_written, m);
+    }
     tell(m);
 }
 
@@ -208,7 +282,10 @@ struct metrics *metrics_new(struct engine *e)
     m->engine = e;
     TAILQ_INIT(&m->observers);
     m->work.data = m;
+    _cleanup_free_ char *db = home_file(&e->home, HOME_METRICS);
     m->pass = metrics_pass_new("/proc");
+    m->store = metrics_store_new(db);
+    pthread_mutex_init(&m->lock, NULL);
     m->proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     uv_timer_init(&e->loop, &m->timer);
     m->timer.data = m;
@@ -221,7 +298,7 @@ static void timer_closed(uv_handle_t *handle)
     struct metrics *m = handle->data;
 
     m->timer_closed = true;
-    metrics_release(m);
+    end(m);
 }
 
 void metrics_free(struct metrics *m)
@@ -230,4 +307,57 @@ void metrics_free(struct metrics *m)
         return;
     m->engine = NULL;
     uv_close((uv_handle_t *)&m->timer, timer_closed);
+}
+
+struct question {
+    struct metrics *m;
+    uv_work_t work;
+    void (*run)(struct metrics *m, void *arg);
+    void (*done)(void *arg, bool failed);
+    void *arg;
+};
+
+static void question_cb(uv_work_t *work)
+{
+    struct question *q = work->data;
+
+    q->run(q->m, q->arg);
+}
+
+static void after_question(uv_work_t *work, int status)
+{
+    struct question *q = work->data;
+    struct metrics *m = q->m;
+
+    q->done(q->arg, status < 0);
+    free(q);
+    m->asking--;
+    if (!m->engine)
+        end(m);
+}
+
+void metrics_ask(struct metrics *m, void (*work)(struct metrics *m, void *arg),
+                 void (*done)(void *arg, bool failed), void *arg)
+{
+    struct question *q = xcalloc(1, sizeof(*q));
+
+    *q = (struct question){.m = m, .run = work, .done = done, .arg = arg};
+    q->work.data = q;
+    m->asking++;
+    if (uv_queue_work(m->timer.loop, &q->work, question_cb, after_question) < 0)
+        after_question(&q->work, -EAGAIN);
+}
+
+long metrics_history(struct metrics *m, struct metrics_key key, unsigned step, uint64_t from, uint64_t to,
+                     struct metrics_point **out, struct err *e)
+{
+    return metrics_store_read(m->store, key, step, from, to, out, e);
+}
+
+uint64_t metrics_pss_now(struct metrics *m, uint64_t run)
+{
+    pthread_mutex_lock(&m->lock);
+    uint64_t pss = metrics_pass_pss(m->pass, run);
+    pthread_mutex_unlock(&m->lock);
+    return pss;
 }

@@ -59,6 +59,7 @@ struct process {
     enum lc_reason reason; /* why it is in this state, or what the pending stop is for */
     bool fresh;            /* the current run is the first since a user's start or restart */
     bool delete_when_down;
+    bool held;   /* wanted up and not started yet: it waits for what it depends on (sys.hold) */
     bool acting; /* the daemon itself restarts or reloads it: act.h */
     char *by;    /* who asked for the pending change; heap, may be NULL */
 

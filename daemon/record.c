@@ -113,6 +113,7 @@ static bool is_field(const char *name)
                                          "exit_signal",
                                          "restart_time",
                                          "unstable_restarts",
+                                         "waits_for",
                                          "prev_restart_delay",
                                          "pm_uptime",
                                          "created_at",
@@ -420,6 +421,17 @@ static void make_config(struct jsonw *w, const struct app_spec *s)
     jsonw_obj_end(w);
 }
 
+/* Only of one that depends on others and is not started yet. */
+static void write_wait(struct engine *e, struct jsonw *w, const struct process *p)
+{
+    char words[512];
+
+    if (!p->held)
+        return;
+    supervisor_describe_reason(e->sup, p, words, sizeof(words));
+    jsonw_kstr(w, "waits_for", words);
+}
+
 static void write_pm2_env(struct engine *e, struct jsonw *w, struct process *p)
 {
     jsonw_key(w, "pm2_env");
@@ -427,6 +439,7 @@ static void write_pm2_env(struct engine *e, struct jsonw *w, struct process *p)
     app_text_write(p->app, APP_TEXT_FLAT_ENV, w, make_flat_env);
     jsonw_kuint(w, "pm_id", p->id);
     jsonw_kstr(w, "status", lc_state_word(p->state));
+    write_wait(e, w, p);
     write_last_exit(w, p);
     jsonw_kuint(w, "restart_time", p->counters.restarts);
     jsonw_kuint(w, "unstable_restarts", p->counters.unstable);
@@ -489,7 +502,7 @@ static void write_log_trouble(struct engine *e, struct jsonw *w, struct process 
 
 static void write_own(struct engine *e, struct jsonw *w, struct process *p)
 {
-    char words[256];
+    char words[512];
 
     jsonw_key(w, "pm");
     jsonw_obj_begin(w);

@@ -384,6 +384,31 @@ static enum lc_event act(struct proc *pr, enum lc_action action)
     return NO_EVENT;
 }
 
+void sup_start_or_hold(struct proc *pr, enum lc_event ev)
+{
+    struct supervisor *s = pr->s;
+    struct process *p = &pr->p;
+    enum lc_state old = p->state;
+    struct sys_hold why = {0};
+
+    if (p->role != ROLE_SLOT || !s->sys.hold || !s->sys.hold(s->sys.ctx, p, &why)) {
+        p->held = false;
+        sup_post(pr, ev);
+        return;
+    }
+    if (old == LC_ERRORED) {
+        sup_forget_run(pr);
+        set_state(pr, LC_STOPPED, ev);
+    }
+    if (!p->held || old != p->state) {
+        p->held = true;
+        p->reason = LC_R_NONE;
+        s->sys.changed(s->sys.ctx, p, old);
+    }
+    if (why.failed[0])
+        sup_answer(pr, WANT_UP, why.failed, 0);
+}
+
 void sup_post(struct proc *pr, enum lc_event ev)
 {
     struct supervisor *s = pr->s;

@@ -74,6 +74,13 @@ void supervisor_reload(struct supervisor *s, struct process *p, struct app_spec 
 /* As supervisor_delete, after it was asked to finish its connections. */
 void supervisor_retire(struct supervisor *s, struct process *p, const char *by, waiter_cb cb, void *arg);
 
+/*
+ * What sys.hold keeps back is in state stopped with p->held until this is called and sys.hold lets it go. Who
+ * waits for it is told once what it depends on has failed; it is held all the same, for that may come up
+ * later. A stop ends the wait.
+ */
+void supervisor_try_held(struct supervisor *s, struct process *p);
+
 /* Sets the counters of restarts to zero and the time of creation to now; nothing else changes. */
 void supervisor_reset(struct supervisor *s, struct process *p);
 

@@ -48,6 +48,19 @@ static bool is_up(const struct proc *pr)
     return pr->p.state == LC_LAUNCHING || pr->p.state == LC_ONLINE;
 }
 
+static bool is_at_rest(const struct proc *pr)
+{
+    return pr->p.state == LC_STOPPED || pr->p.state == LC_ERRORED;
+}
+
+static void bring_up(struct proc *pr, enum lc_event ev)
+{
+    if (is_at_rest(pr))
+        sup_start_or_hold(pr, ev);
+    else
+        sup_post(pr, ev);
+}
+
 static void start(struct proc *pr, const char *by, waiter_cb cb, void *arg)
 {
     struct process *p = &pr->p;
@@ -67,7 +80,7 @@ static void start(struct proc *pr, const char *by, waiter_cb cb, void *arg)
         p->reason = LC_R_RESTARTED;
         sup_changed(pr);
     }
-    sup_post(pr, LC_EV_START);
+    bring_up(pr, LC_EV_START);
 }
 
 void supervisor_start(struct supervisor *s, struct process *p, const char *by, waiter_cb cb, void *arg)
@@ -93,7 +106,7 @@ void sup_restart(struct proc *pr, const char *by, waiter_cb cb, void *arg)
         p->reason = LC_R_RESTARTED;
     if (p->state == LC_STOPPING)
         sup_changed(pr);
-    sup_post(pr, LC_EV_RESTART);
+    bring_up(pr, LC_EV_RESTART);
 }
 
 void supervisor_restart(struct supervisor *s, struct process *p, const char *by, waiter_cb cb, void *arg)
@@ -127,6 +140,7 @@ static void stop(struct proc *pr, enum lc_reason why, const char *by, bool drain
         sup_polite_now(pr);
 
     pr->next_fresh = false;
+    p->held = false;
     /* What is down already keeps the reason for it, which tells more: "exited with code 0". */
     if (!finished) {
         p->reason = why;
@@ -176,6 +190,14 @@ void supervisor_delete(struct supervisor *s, struct process *p, const char *by, 
 void supervisor_retire(struct supervisor *s, struct process *p, const char *by, waiter_cb cb, void *arg)
 {
     delete (s, p, by, true, cb, arg);
+}
+
+void supervisor_try_held(struct supervisor *s, struct process *p)
+{
+    sup_enter(s);
+    if (p->held)
+        sup_start_or_hold(proc_of(p), LC_EV_START);
+    sup_leave(s);
 }
 
 void supervisor_reset(struct supervisor *s, struct process *p)

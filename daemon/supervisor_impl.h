@@ -103,6 +103,8 @@ void sup_leave(struct supervisor *s);
 
 /* Feeds an event, and those that follow from its action, to the table. */
 void sup_post(struct proc *pr, enum lc_event ev);
+/* At rest and wanted up: starts it with `ev`, or holds it back. */
+void sup_start_or_hold(struct proc *pr, enum lc_event ev);
 /* Something other than the state is to be stored. */
 void sup_changed(struct proc *pr);
 void sup_forget_run(struct proc *pr);

@@ -138,7 +138,7 @@ static void resume_at_rest(struct proc *pr)
         sup_settle(pr);
     else if (p->state == LC_STOPPED && p->desired == DESIRED_UP)
         /* Not a user's start: what cannot be executed yet (a mount still missing after boot) is retried. */
-        sup_post(pr, LC_EV_START);
+        sup_start_or_hold(pr, LC_EV_START);
 }
 
 void supervisor_resume(struct supervisor *s, struct process *p, bool child_alive)

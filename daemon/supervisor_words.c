@@ -238,9 +238,26 @@ static void describe_stopping(struct line *l, const struct proc *pr, uint64_t no
         add(l, "; %u of its processes still alive", pr->alive);
 }
 
+/* "waits for db (started): its dependency db failed: ..." */
+static bool describe_held(struct line *l, const struct proc *pr)
+{
+    const struct supervisor *s = pr->s;
+    struct sys_hold why = {0};
+
+    if (!pr->p.held || !s->sys.hold(s->sys.ctx, &pr->p, &why) || !why.waits[0])
+        return false;
+    add(l, "%s", why.waits);
+    if (why.failed[0])
+        add(l, ": %s", why.failed);
+    return true;
+}
+
 static void describe_stopped(struct line *l, const struct proc *pr)
 {
     const struct process *p = &pr->p;
+
+    if (describe_held(l, pr))
+        return;
 
     switch (p->reason) {
     case LC_R_NONE:

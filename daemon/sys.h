@@ -26,6 +26,12 @@ struct run_end {
     uint64_t utime_us, stime_us, maxrss_bytes;
 };
 
+/* Why a process is not started yet. */
+struct sys_hold {
+    char waits[200];  /* "waits for db (started)" */
+    char failed[256]; /* "its dependency db failed: exited with code 1 ..."; empty: none has */
+};
+
 struct sys {
     void *ctx;
     uint64_t (*mono_ms)(void *ctx);
@@ -40,6 +46,9 @@ struct sys {
     /* Asks for a child for p->run. The answer comes as supervisor_on_child/_exec/_refused/_not_spawned. A
      * negative return (environment too large) is an exec failure; `e` says which. */
     int (*spawn)(void *ctx, struct process *p, struct err *e);
+
+    /* Is a process that is at rest not to be started yet? supervisor_try_held asks again. NULL: none is. */
+    bool (*hold)(void *ctx, const struct process *p, struct sys_hold *why);
 
     /* Does the run listen, as far as the daemon can know: the worker of a Node cluster that has a socket.
      * NULL: nothing does. */

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "common/mem.h"
+#include "config/depends.h"
+#include "daemon/depends.h"
 
 struct item {
     struct work *work;
@@ -12,7 +14,9 @@ struct item {
     uint64_t app;   /* with it the id is sure: ids begin again when the list has become empty */
     uint32_t order; /* its number among those given to the process */
     char *name;     /* for the report of one that is gone */
-    bool begun, counts, over;
+    bool begun, counts, over, failed;
+    unsigned rank;               /* by depends_on: those with a lower one come first */
+    struct item **needs;         /* what is to be done before; NULL at the end, or NULL */
     const struct app_spec *with; /* of a reload */
     bool force;
 };
@@ -93,6 +97,7 @@ static void step(struct work *w);
 static void work_free(struct work *w)
 {
     for (size_t i = 0; i < w->n; i++) {
+        free(w->v[i]->needs);
         free(w->v[i]->name);
         free(w->v[i]);
     }
@@ -127,6 +132,7 @@ static void on_result(void *arg, const struct waiter_result *r)
     struct work *w = it->work;
 
     it->over = true;
+    it->failed = !r->ok;
     if (!r->ok)
         note_failure(it);
     w->client.report(w->client.arg, r);
@@ -205,15 +211,31 @@ static void command(struct item *it, struct process *p)
     }
 }
 
+/* Is a process that is up left as it is, because something before it went wrong? */
+static bool is_left(const struct item *it, char *words, size_t size)
+{
+    const struct failed_app *f = it->kind == WORK_RELOAD ? failure_of(it->work, it->app) : NULL;
+
+    if (f) {
+        snprintf(words, size, "left as it is: the reload of id %u failed", f->id);
+        return true;
+    }
+    for (struct item **need = it->needs; need && *need && it->counts; need++) {
+        if (!(*need)->failed || (it->kind != WORK_RESTART && it->kind != WORK_RELOAD))
+            continue;
+        snprintf(words, size, "left as it is: its dependency %.128s failed", (*need)->name);
+        return true;
+    }
+    return false;
+}
+
 static void begin(struct item *it)
 {
     struct process *p = find(it);
     const char *error = hindrance(it, p);
-    const struct failed_app *f = it->kind == WORK_RELOAD ? failure_of(it->work, it->app) : NULL;
-    char words[64];
+    char words[200];
+    bool f = is_left(it, words, sizeof(words));
 
-    if (f)
-        snprintf(words, sizeof(words), "left as it is: the reload of id %u failed", f->id);
     it->begun = true;
     it->work->running += it->counts;
     if (!p && (it->kind == WORK_DELETE || it->kind == WORK_RETIRE))
@@ -232,6 +254,9 @@ static bool must_wait(const struct item *it)
     const struct process *p = find(it), *each;
     unsigned all = 0, now = 0;
 
+    for (struct item **need = it->needs; need && *need; need++)
+        if ((*need)->counts && !(*need)->over)
+            return true;
     if (it->kind != WORK_RELOAD || !p || w->running == 0)
         return false;
     TAILQ_FOREACH (each, &p->app->processes, app_entry)
@@ -275,20 +300,73 @@ static unsigned usual_number(const struct work *w)
     return w->n <= WORK_FEW ? 1 : WORK_AT_ONCE;
 }
 
-static int by_id(const void *a, const void *b)
+static int by_rank(const void *a, const void *b)
 {
     const struct item *const *x = a, *const *y = b;
 
+    if ((*x)->rank != (*y)->rank)
+        return (*x)->rank < (*y)->rank ? -1 : 1;
     return (*x)->id < (*y)->id ? -1 : (*x)->id > (*y)->id;
 }
 
 static void sort(struct work *w, size_t from)
 {
     if (w->n > from)
-        qsort(w->v + from, w->n - from, sizeof(struct item *), by_id);
+        qsort(w->v + from, w->n - from, sizeof(struct item *), by_rank);
 }
 
-void work_some(struct work *w)
+/* Has one of them, from this number on, to wait for others? */
+static bool any_depends(const struct work *w, size_t from)
+{
+    for (size_t i = from; i < w->n; i++) {
+        const struct process *p = find(w->v[i]);
+
+        if (p && p->app->spec->depends_on.n)
+            return true;
+    }
+    return false;
+}
+
+static void find_needs(struct work *w, struct item *it, const struct app_spec *const *specs, size_t own)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < w->n; i++) {
+        bool up = wants_up(it->kind);
+
+        if (i == own || !depends_names(specs[up ? own : i], specs[up ? i : own]->name))
+            continue;
+        it->needs = xrealloc(it->needs, (n + 2) * sizeof(struct item *));
+        it->needs[n++] = w->v[i];
+        it->needs[n] = NULL;
+    }
+}
+
+/* What depends on others is brought up after them, and taken down before them. */
+static void put_in_order(struct work *w)
+{
+    _cleanup_free_ const struct app_spec **specs = xcalloc(w->n + 1, sizeof(*specs));
+    _cleanup_free_ unsigned *rank = xcalloc(w->n + 1, sizeof(*rank));
+    static const struct app_spec gone = {.name = (char *)""};
+    _cleanup_free_ char *circle = NULL;
+    size_t at[2];
+
+    for (size_t i = 0; i < w->n; i++) {
+        const struct process *p = find(w->v[i]);
+
+        specs[i] = p ? p->app->spec : &gone;
+    }
+    circle = depends_walk(specs, w->n, rank, at);
+    if (circle)
+        return; /* of a damaged state.db: there is no order */
+    for (size_t i = 0; i < w->n; i++) {
+        w->v[i]->rank = wants_up(w->v[i]->kind) ? rank[i] : (unsigned)w->n - rank[i];
+        find_needs(w, w->v[i], specs, i);
+    }
+}
+
+/* Those that need not wait for a turn. */
+static void begin_free(struct work *w)
 {
     size_t first = w->seen;
 
@@ -296,20 +374,32 @@ void work_some(struct work *w)
     /* Which ones wait is settled before the first begins, for that may change the others. */
     for (; w->seen < w->n; w->seen++)
         w->v[w->seen]->counts = takes_down(w->v[w->seen]);
+    /* Who is started after something that is restarted waits with it. */
+    for (size_t i = first; i < w->seen; i++)
+        for (struct item **need = w->v[i]->needs; need && *need; need++)
+            w->v[i]->counts |= (*need)->counts && wants_up(w->v[i]->kind);
     for (size_t i = first; i < w->seen; i++)
         if (!w->v[i]->counts)
             begin(w->v[i]);
     w->stepping = false;
 }
 
+void work_some(struct work *w)
+{
+    if (!any_depends(w, w->seen)) /* else the order is known when all are there */
+        begin_free(w);
+}
+
 void work_go(struct work *w, unsigned parallel)
 {
     w->at_once = parallel ? parallel : usual_number(w);
+    if (any_depends(w, 0))
+        put_in_order(w);
     for (size_t i = w->seen; parallel && i < w->n; i++)
         w->v[i]->counts = true;
     sort(w, w->seen);
     if (!parallel)
-        work_some(w);
+        begin_free(w);
     sort(w, 0);
     w->going = true;
     step(w);

@@ -91,6 +91,15 @@ const struct method methods[METHOD_COUNT] = {
                 .help = "all processes",
                 .params = {{.name = "full", .type = PARAM_BOOL, .help = "PM2's jlist records"}}},
     [M_DESCRIBE] = {.name = "describe", .help = "all about some processes", .params = {SELECTORS}},
+    [M_METRICS] =
+        {.name = "metrics",
+         .help = "what processes and the host use, and used",
+         .params =
+             {{.name = "selectors", .type = PARAM_STRINGS, .help = "without it: all"},
+              {.name = "since", .type = PARAM_INT, .min = 0, .max = INT64_MAX / 1000, .help = "ms; 10 min"},
+              {.name = "until", .type = PARAM_INT, .min = 0, .max = INT64_MAX / 1000, .help = "ms; now"},
+              {.name = "points", .type = PARAM_INT, .min = 1, .max = 10000, .help = "of each; 600"},
+              {.name = "pss", .type = PARAM_BOOL, .help = "also PSS, which takes 2 ms a process"}}},
     [M_WHY] = {.name = "why",
                .help = "how the last runs ended",
                .params = {SELECTORS,

@@ -35,6 +35,7 @@ enum method_id {
     M_PROCESS_DELETE,
     M_LIST,
     M_DESCRIBE,
+    M_METRICS,
     M_WHY,
     M_LOGS,
     M_EVENTS,
