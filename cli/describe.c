@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "cli/help.h"
 #include "cli/jsonget.h"
@@ -18,7 +19,7 @@
 #define LABEL_COLUMN 24
 #define HEAD_WIDTH   78
 
-enum kind { TEXT, NUMBER, SPAN, SIZE, TIME, STATUS, PERCENT, MODE, SIGNAL, SOCKETS };
+enum kind { TEXT, NUMBER, SPAN, SIZE, TIME, STATUS, PERCENT, MODE, SIGNAL, SOCKETS, TIMES };
 
 /* When a row says nothing worth a line. */
 enum hide {
@@ -38,6 +39,8 @@ static const struct {
     {"status", "pm2_env.status", STATUS, NEVER},
     {"reason", "pm.reason_text", TEXT, NEVER},
     {"next start", "pm.restart_at", TIME, NEVER},
+    {"next runs", "pm.next_runs", TIMES, IF_NONE},
+    {"schedule trouble", "pm.schedule_trouble", TEXT, IF_NONE},
     {"pid", "pid", NUMBER, IF_NONE},
     {"started", "pm2_env.pm_uptime", TIME, IF_DOWN},
     {"health", "pm2_env.health.state", TEXT, NEVER},
@@ -98,6 +101,10 @@ static const struct {
     {"cpu limit", "pm2_env.max_cpu_restart.percent", PERCENT, IF_NONE},
     {"  for more than", "pm2_env.max_cpu_restart.for", SPAN, IF_NONE},
     {"uptime limit", "pm2_env.max_uptime", SPAN, IF_NONE},
+    {"schedule", "pm2_env.schedule", TEXT, IF_NONE},
+    {"overlap", "pm2_env.overlap", TEXT, IF_NONE},
+    {"cron restart", "pm2_env.cron_restart", TEXT, IF_NONE},
+    {"time zone", "pm2_env.tz", TEXT, IF_NONE},
     {"stop signal", "pm.stop_signal", SIGNAL, NEVER},
     {"kill timeout", "pm2_env.kill_timeout", SPAN, NEVER},
     {"tree kill", "pm2_env.treekill", TEXT, IF_YES},
@@ -186,6 +193,24 @@ static char *sockets_text(const json_t *list)
     return buf_steal(&b);
 }
 
+/* "2026-11-25 04:00:00 CET, ...": local times. The caller frees. */
+static char *times_text(const json_t *list)
+{
+    struct buf b = {0};
+    json_t *entry;
+    size_t i;
+
+    json_array_foreach (list, i, entry) {
+        time_t at = (time_t)(json_integer_value(entry) / 1000);
+        char text[64] = "";
+        struct tm tm;
+
+        if (localtime_r(&at, &tm) && strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S %Z", &tm))
+            buf_printf(&b, "%s%s", i ? ", " : "", text);
+    }
+    return buf_steal(&b);
+}
+
 /* The caller frees. */
 static char *format(enum kind kind, const json_t *v, int64_t now)
 {
@@ -196,6 +221,8 @@ static char *format(enum kind kind, const json_t *v, int64_t now)
         return xstrndup(json_string_value(v), strcspn(json_string_value(v), "_"));
     if (kind == SOCKETS)
         return sockets_text(v);
+    if (kind == TIMES)
+        return times_text(v);
     if (!json_is_number(v))
         return as_text(v);
     switch (kind) {
@@ -211,6 +238,7 @@ static char *format(enum kind kind, const json_t *v, int64_t now)
         return xasprintf("%.4g%%", json_number_value(v));
     case TEXT:
     case SOCKETS:
+    case TIMES:
     case NUMBER:
     case MODE:
     case STATUS:

@@ -1,7 +1,6 @@
 /* The flags: those that every command has, and those of the commands. */
 #include "cli/flags.h"
 
-#define NOT_YET    "it comes with a later version"
 #define TRACING    "it is about tracing inside Node, which is not done here"
 #define OF_STARTUP "it belongs to PM2's startup command"
 
@@ -29,8 +28,6 @@
 
 /* PM2's flags that scripts may hold: they are taken, with a warning. */
 #define LATER_FLAGS                                                                                     \
-    {.name = "cron-restart", .alias = "cron", .letter = 'c', .type = FLAG_TEXT, .arg = "PATTERN",       \
-     .help = "restart at these times", .idle = NOT_YET},                                                \
     {.name = "execute-command", .letter = 'x', .type = FLAG_BOOL,                                       \
      .help = "run a program", .idle = "a program is run as it is already"},                             \
     {.name = "disable-source-map-support", .type = FLAG_BOOL,                                           \
@@ -110,6 +107,8 @@ const struct flag start_flags[] = {
      .help = "exit codes after which it is not started again", .key = "stop_exit_codes"},
     {.name = "max-memory-restart", .type = FLAG_TEXT, .arg = "SIZE",
      .help = "replace it when it and its children use more memory", .key = "max_memory_restart"},
+    {.name = "cron-restart", .alias = "cron", .letter = 'c', .type = FLAG_TEXT, .arg = "PATTERN",
+     .help = "restart it at these times: \"0 4 * * *\", @daily, ...; 0 = never", .key = "cron_restart"},
     {.name = "watch", .group = "Restart when files change", .letter = 'w', .type = FLAG_OPTIONAL, .arg = "PATH",
      .help = "those of its folder, or PATH; of a known app: on or off", .key = "watch", .value = "true"},
     {.name = "ignore-watch", .type = FLAG_TEXT, .arg = "PATTERN",

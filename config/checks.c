@@ -10,6 +10,7 @@
 #include "config/hook_list.h"
 #include "config/option_fields.h"
 #include "config/options.h"
+#include "config/times.h"
 #include "config/values.h"
 
 static bool has_control(const char *text)
@@ -192,5 +193,7 @@ int app_spec_validate(const struct app_spec *s, struct err *e)
     const struct option_row *rows = options(&n);
     int r = check_fields(rows, n, s, e);
 
-    return r < 0 ? r : check_limits(s, e);
+    if (r == 0)
+        r = check_limits(s, e);
+    return r < 0 ? r : check_times(s, e);
 }

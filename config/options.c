@@ -28,6 +28,7 @@ static const char *const exec_modes[] = {"fork", "cluster", NULL};
 static const char *const schedules[] = {"shared", "round_robin", "slots", NULL};
 static const char *const log_types[] = {"json", NULL};
 static const char *const log_policies[] = {"block", "drop", NULL};
+static const char *const overlaps[] = {"skip", "queue", "kill", NULL};
 static const char *const compressions[] = {"none", "gzip", "zstd", NULL};
 
 #define GROUP(g, member) .type = OPT_GROUP, .store = STORE_GROUP, .offset = FIELD(member), .group = &(g)
@@ -343,6 +344,30 @@ static const struct option_row rows[] = {
          "Replace a process that has run for so long, or up to a tenth less, so that instances do not all "
          "go at once; 0 is no limit."},
 
+    {.name = "cron_restart",
+     .aliases = {"cron"},
+     STR(OPT_CRON, cron_restart),
+     .needs = NEEDS_NOTHING,
+     .help = "Restart the app at these times, by a reload where it can; start it when it is stopped."},
+    {.name = "schedule",
+     STR(OPT_CRON, schedule),
+     .needs = NEEDS_NOTHING,
+     .help = "The app is a job: it runs at these times, and not when it is added; its end is no reason to "
+             "start it again."},
+    {.name = "overlap",
+     STR(OPT_ENUM, overlap),
+     .words = overlaps,
+     .def_text = "skip",
+     .required = true,
+     .needs = NEEDS_NOTHING,
+     .help = "When it is time for a job whose last run still goes: leave the time out, run once more after "
+             "it, or stop it and run."},
+    {.name = "tz",
+     STR(OPT_STRING, tz),
+     .check = check_word,
+     .needs = NEEDS_NOTHING,
+     .help = "Time zone of cron_restart and schedule, such as Europe/Berlin; by default the daemon's."},
+
     {.name = "kill_timeout",
      MS(kill_timeout),
      .def = 1600,
@@ -531,7 +556,6 @@ static const struct option_group top = GROUP_OF(rows, NULL);
 #define NO_WINDOWS "it is about Windows"
 
 static const struct foreign_key foreign[] = {
-    {.name = "cron_restart", .aliases = {"cron"}, .type = OPT_CRON},
     {.name = "disable_source_map_support", .type = OPT_ANY, .why = "source maps are never switched on here"},
     {.name = "kill_retry_time",
      .type = OPT_ANY,

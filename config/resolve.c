@@ -13,12 +13,14 @@
 #include "common/fs.h"
 #include "common/home.h"
 #include "common/mem.h"
+#include "common/zone.h"
 #include "config/checks.h"
 #include "config/env.h"
 #include "config/exec_mode.h"
 #include "config/interpreter.h"
 #include "config/options.h"
 #include "config/path.h"
+#include "config/times.h"
 #include "config/values.h"
 
 static void __attribute__((format(printf, 3, 4)))
@@ -366,6 +368,19 @@ static void check_memory(struct resolve *r)
         problem(r, "max_memory", "%s", e.msg);
 }
 
+/* Where there is no such zone, the times would be others. */
+static void check_schedule(struct resolve *r)
+{
+    struct zone *zone = NULL;
+    struct err e;
+
+    if (check_times(r->spec, &e) < 0)
+        problem(r, app_times_key(r->spec), "%s", e.msg);
+    if (zone_open(r->spec->tz, &zone, &e) < 0)
+        problem(r, "tz", "tz: %s", e.msg);
+    zone_free(zone);
+}
+
 bool resolve_app(struct resolve *r)
 {
     struct app_spec *s = r->spec;
@@ -389,6 +404,7 @@ bool resolve_app(struct resolve *r)
     take_back(r, lent);
     check_increment(r);
     check_memory(r);
+    check_schedule(r);
     resolve_user(r);
     if (r->n_problems == 0 && app_spec_validate(s, &e) < 0)
         problem(r, "script", "%s", e.msg);

@@ -96,6 +96,11 @@ struct app_spec {
     struct max_cpu_options max_cpu_restart;
     int64_t max_uptime; /* ms; 0 = no limit */
 
+    char *cron_restart; /* when it is restarted; NULL or "0" = never: see times.h */
+    char *schedule;     /* when it is run, as a job; NULL or "0" = it is none */
+    char *overlap;      /* "skip", "queue" or "kill": when a job's last run still goes */
+    char *tz;           /* zone of these times; NULL = the daemon's */
+
     int64_t kill_timeout; /* ms */
     int64_t stop_signal;  /* signal number */
     bool treekill;

@@ -5,8 +5,10 @@
 
 #include "common/clock.h"
 #include "common/mem.h"
+#include "config/times.h"
 #include "daemon/methods.h"
 #include "daemon/reload_rules.h"
+#include "daemon/schedules.h"
 
 /* An app that gets more or fewer processes when the rest is done. */
 struct scaling {
@@ -28,6 +30,7 @@ struct bringup {
     size_t n_scalings;
     uint32_t *ids; /* of those that nobody waits for */
     size_t n_ids;
+    uint64_t noted; /* the app that the last note of schedules was about */
 };
 
 static struct app *app_by_id(struct engine *e, uint64_t id)
@@ -163,6 +166,38 @@ bool bringup_note_restart(struct bringup *b, const struct app *a, const struct a
     return true;
 }
 
+void bringup_note_job(struct bringup *b, const struct app *a)
+{
+    char time[SCHEDULE_TIME_MAX], note[256];
+    const char *next = schedules_next_words(a, time);
+
+    if (b->noted == a->id)
+        return;
+    b->noted = a->id;
+    snprintf(note, sizeof(note), "%.80s is run by its schedule%s%s; pm restart %.80s runs it now", a->spec->name,
+             next ? ", next at " : "", next ? next : "", a->spec->name);
+    outcome_note(b->outcome, note);
+}
+
+void bringup_wait_job(struct bringup *b, struct process *p)
+{
+    bringup_note_job(b, p->app);
+    outcome_process(b->outcome, p, NULL);
+}
+
+void bringup_note_armed(struct bringup *b, const struct app *a)
+{
+    char time[SCHEDULE_TIME_MAX], note[256];
+    const char *next = schedules_next_words(a, time);
+
+    if (b->noted == a->id || !next)
+        return;
+    b->noted = a->id;
+    snprintf(note, sizeof(note), "%.90s: %s goes on: it is %s again at %s; pm delete ends that", a->spec->name,
+             app_times_key(a->spec), app_is_job(a->spec) ? "run" : "started", next);
+    outcome_note(b->outcome, note);
+}
+
 void bringup_scale(struct bringup *b, struct app *a, size_t want)
 {
     b->scalings = xrealloc(b->scalings, (b->n_scalings + 1) * sizeof(*b->scalings));
@@ -171,6 +206,11 @@ void bringup_scale(struct bringup *b, struct app *a, size_t want)
 
 void bringup_add(struct bringup *b, struct process *p, bool restart)
 {
+    if (app_is_job(p->app->spec)) {
+        if (b->outcome)
+            bringup_wait_job(b, p);
+        return;
+    }
     bringup_order(b, p, restart ? WORK_RESTART : WORK_START);
 }
 

@@ -21,6 +21,12 @@ void bringup_order(struct bringup *b, struct process *p, enum work_kind kind);
 /* Must a reload of this app, with this configuration (NULL: its own), be a restart? The answer's "notes" say
  * so then. */
 bool bringup_note_restart(struct bringup *b, const struct app *a, const struct app_spec *with);
+/* Jobs run by their schedules only. The answer's "notes" say so, and when that is; and, of a job or an app with
+ * cron_restart that is stopped, that it comes back. Both once for each app. */
+void bringup_note_job(struct bringup *b, const struct app *a);
+void bringup_note_armed(struct bringup *b, const struct app *a);
+/* A job's process that was asked for: it is reported as it is. */
+void bringup_wait_job(struct bringup *b, struct process *p);
 /* A reload without a gap. `with`: the new configuration, kept by the caller until all is done; NULL: none. */
 void bringup_reload(struct bringup *b, struct process *p, const struct app_spec *with, bool force);
 /* Keeps a configuration until all is done. */

@@ -60,7 +60,7 @@ enum depends_verdict depends_judge(const char *condition, const struct process *
 
 bool depends_never_ends(const char *condition, const struct app_spec *s)
 {
-    return waits_for_end(condition) && s->autorestart && s->stop_exit_codes.n == 0;
+    return waits_for_end(condition) && s->autorestart && !app_is_job(s) && s->stop_exit_codes.n == 0;
 }
 
 bool depends_names(const struct app_spec *s, const char *name)

@@ -21,6 +21,7 @@
 #include "daemon/limits.h"
 #include "daemon/methods.h"
 #include "daemon/saved.h"
+#include "daemon/schedules.h"
 #include "daemon/sockets.h"
 #include "daemon/testkill.h"
 #include "daemon/users.h"
@@ -131,6 +132,7 @@ void engine_ready(struct engine *e)
         e->attach = keeper_attach_new(&e->loop, own->fds[KW_FD_ATTACH], engine_keeper_asked, e);
     e->limits = limits_new(e, e->metrics);
     engine_send(e, &serves);
+    schedules_look(e, NULL);
     e->watches = watches_new(e);
     TAILQ_FOREACH (a, supervisor_apps(e->sup), entry) {
         watch_app(e, a);
@@ -215,6 +217,8 @@ void engine_end(struct engine *e)
     e->limits = NULL;
     metrics_free(e->metrics);
     e->metrics = NULL;
+    schedules_free(e->schedules);
+    e->schedules = NULL;
     trigger_abort(e);
     hooks_close(e->hooks);
     e->hooks = NULL;
@@ -275,6 +279,7 @@ static int engine_init(struct engine *e, const char *home, int keeper_fd, struct
     engine_cluster_init(e);
     e->hooks = hooks_open(e);
     e->metrics = metrics_new(e);
+    e->schedules = schedules_new(e);
     e->users = users_open(&e->loop, users_ask);
     if (!e->users)
         return err_set(err, -EMFILE, "cannot make the event loop's wake-up for user look-ups");

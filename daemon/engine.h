@@ -39,6 +39,7 @@ struct hooks;
 struct limit_state;
 struct limits;
 struct restore;
+struct schedules;
 struct shutdown;
 struct sockets;
 struct spawn_wait;
@@ -73,6 +74,7 @@ struct engine {
     struct cluster *cluster; /* Node's clusters, and the channels of all runs */
     struct watches *watches; /* of files; NULL before the state is together, and at the end */
     struct limits *limits;
+    struct schedules *schedules; /* NULL once the engine ends */
     struct sys sys;
 
     char home_id[33];

@@ -17,6 +17,7 @@
 #include "daemon/engine_order.h"
 #include "daemon/engine_restore_int.h"
 #include "daemon/saved.h"
+#include "daemon/schedules.h"
 #include "daemon/sockets.h"
 
 #define RESTORE_LATER_MAX 65536
@@ -159,6 +160,7 @@ void restore_fill(struct process *p, const struct store_process *row)
                                  .core = row->last_core,
                                  .step = row->last_step,
                                  .error = row->last_error};
+    p->times = (struct schedule_clock){.handled = (int64_t)row->scheduled_s};
 }
 
 struct app *restore_app_by_id(struct engine *e, uint64_t id)
@@ -179,6 +181,12 @@ static void add_candidate(struct restore *r, uint32_t id, const struct store_pro
         (struct candidate){id, {.in = row->pipe_in, .out = row->pipe_out, .err = row->pipe_err}};
 }
 
+static void take_app(struct engine *e, struct app *a)
+{
+    engine_limit_logs(e, a);
+    schedules_app(e, a);
+}
+
 /* The list as it was at the last commit. */
 static void take_list(struct engine *e, const struct store_image *image)
 {
@@ -189,7 +197,7 @@ static void take_list(struct engine *e, const struct store_image *image)
         struct app_spec *s = j ? app_spec_from_json(j, &err) : NULL;
 
         if (s)
-            engine_limit_logs(e, supervisor_add_app(e->sup, image->apps[i].id, s));
+            take_app(e, supervisor_add_app(e->sup, image->apps[i].id, s));
         else
             log_error("app %llu in state.db cannot be read: %s", (unsigned long long)image->apps[i].id,
                       j ? err.msg : "not JSON");
@@ -204,6 +212,9 @@ static void take_list(struct engine *e, const struct store_image *image)
             continue;
         p = engine_add_process(e, a, row->instance, row->id);
         restore_fill(p, row);
+        /* What was missed while there was a daemon is made up, and nothing else: not after a boot, or days. */
+        if (!e->restore->same_boot || image->ended == STORE_TERMINATED)
+            p->times = (struct schedule_clock){0};
         if (p->pid > 0 && e->restore->same_boot)
             add_candidate(e->restore, p->id, row);
     }

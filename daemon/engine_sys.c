@@ -27,6 +27,7 @@
 #include "daemon/notify.h"
 #include "daemon/package_version.h"
 #include "daemon/pid_file.h"
+#include "daemon/schedules.h"
 #include "daemon/sockets.h"
 #include "daemon/watch.h"
 
@@ -304,6 +305,7 @@ void engine_save_process(struct engine *e, const struct process *p)
         .last_core = p->last.core,
         .last_step = p->last.step,
         .last_error = p->last.error,
+        .scheduled_s = (uint64_t)p->times.handled,
     };
 
     if (p->role == ROLE_SLOT) /* of the others the keeper's notes tell */
@@ -317,6 +319,7 @@ void engine_save_app(struct engine *e, struct app *a)
 
     app_cache_drop(a);
     engine_limit_logs(e, a);
+    schedules_app(e, a);
     row.json = app_spec_text(a, &len);
     store_put_app(e->store, &row);
     watch_app(e, a);
@@ -393,6 +396,8 @@ static void sys_changed(void *ctx, struct process *p, enum lc_state old)
     if (p->role != ROLE_SLOT)
         return;
     engine_save_process(e, p);
+    if (p->state != old)
+        schedules_look(e, p->app);
     engine_order_look(e);
     if (p->state != old && (p->state == LC_STOPPED || p->state == LC_ERRORED)) {
         put_pid_file(e, p, 0);
@@ -454,6 +459,7 @@ static void sys_deleted(void *ctx, struct process *p)
         store_del_app(e->store, p->app->id);
         sockets_app_deleted(e->sockets, p->app->id);
         app_cache_drop(p->app);
+        schedules_app_gone(p->app);
         watch_forget(p->app);
     }
     runtime_end(runtime_of(p));
@@ -508,6 +514,7 @@ struct process *engine_add_process(struct engine *e, struct app *a, uint32_t ins
 
     runtime_new(e, p);
     find_version(e, p);
+    schedules_look(e, a);
     return p;
 }
 

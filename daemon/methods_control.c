@@ -1,10 +1,12 @@
 /* start, stop, restart and delete of processes that are known. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/err.h"
 #include "common/mem.h"
 #include "config/env.h"
+#include "config/times.h"
 #include "daemon/bringup.h"
 #include "daemon/engine_order.h"
 #include "daemon/methods.h"
@@ -14,6 +16,38 @@
 static bool waits(const struct rpc_request *r)
 {
     return !json_is_false(json_object_get(r->params, "wait"));
+}
+
+/* By its name or its id, and not as one of many? */
+static bool is_named(const struct rpc_request *r, const struct process *p)
+{
+    const json_t *words = json_object_get(r->params, "selectors");
+    char id[16];
+    size_t i;
+    json_t *word;
+
+    snprintf(id, sizeof(id), "%u", p->id);
+    json_array_foreach (words, i, word) {
+        const char *text = json_string_value(word);
+
+        if (text && (strcmp(text, p->app->spec->name) == 0 || strcmp(text, id) == 0))
+            return true;
+    }
+    return false;
+}
+
+/* Jobs run at their times; a restart runs the one that it names, and `restart all` leaves them alone. */
+static bool is_left(struct bringup *b, const struct rpc_request *r, struct process *p, enum work_kind kind)
+{
+    if (!app_is_job(p->app->spec) || kind == WORK_STOP || kind == WORK_DELETE)
+        return false;
+    if (kind == WORK_START)
+        bringup_wait_job(b, p);
+    else if (is_named(r, p))
+        return false;
+    else
+        bringup_note_job(b, p->app);
+    return true;
 }
 
 static bool is_selected(const void *arg, const struct app *a)
@@ -50,8 +84,13 @@ static void control(struct engine *e, struct rpc_request *r, enum work_kind kind
     if (!method_select(e, r, &sel))
         return;
     b = bringup_new(e, r, waits(r));
-    for (size_t i = 0; i < sel.n; i++)
+    for (size_t i = 0; i < sel.n; i++) {
+        if (is_left(b, r, sel.v[i], kind))
+            continue;
         bringup_order(b, sel.v[i], kind);
+        if (kind == WORK_STOP)
+            bringup_note_armed(b, sel.v[i]->app);
+    }
     if (kind == WORK_STOP || kind == WORK_DELETE)
         note_dependents(e, b, &sel);
     selection_free(&sel);
@@ -178,7 +217,7 @@ static int change_apps(struct engine *e, const struct selection *sel, const json
     return rc;
 }
 
-static void reload_all(struct bringup *b, const struct selection *sel, const struct change *v, size_t n,
+static void reload_all(struct bringup *b, const struct rpc_request *r, const struct selection *sel, const struct change *v, size_t n,
                        bool force)
 {
     for (size_t k = 0; k < n; k++) {
@@ -189,6 +228,8 @@ static void reload_all(struct bringup *b, const struct selection *sel, const str
             engine_set_spec(bringup_engine(b), v[k].app, app_spec_dup(with));
         for (size_t i = 0; i < sel->n; i++) {
             if (sel->v[i]->app != v[k].app)
+                continue;
+            if (is_left(b, r, sel->v[i], WORK_RELOAD))
                 continue;
             if (restart)
                 bringup_order(b, sel->v[i], WORK_RESTART);
@@ -218,7 +259,7 @@ void method_process_reload(void *engine, struct rpc_request *r)
         b = bringup_new(e, r, waits(r));
         for (size_t i = 0; i < n; i++)
             bringup_keep(b, v[i].spec);
-        reload_all(b, &sel, v, n, force);
+        reload_all(b, r, &sel, v, n, force);
         for (size_t i = 0; i < n; i++)
             v[i].spec = NULL;
         bringup_go(b);
@@ -245,7 +286,7 @@ static void restart_changed(struct engine *e, struct rpc_request *r, const json_
     for (size_t i = 0; i < sel.n; i++) {
         if (only_update)
             outcome_process(bringup_outcome(b), sel.v[i], NULL);
-        else
+        else if (!is_left(b, r, sel.v[i], WORK_RESTART))
             bringup_order(b, sel.v[i], WORK_RESTART);
     }
     selection_free(&sel);

@@ -5,6 +5,7 @@
 #include "common/err.h"
 #include "common/mem.h"
 #include "config/env.h"
+#include "config/times.h"
 #include "daemon/bringup.h"
 #include "daemon/engine_order.h"
 #include "daemon/methods.h"
@@ -102,7 +103,22 @@ static void bring_up(struct bringup *b, struct app *a, const struct app_spec *wi
         if (how == RELOAD || how == FORCE_RELOAD)
             bringup_reload(b, p, with, how == FORCE_RELOAD);
         else
-            bringup_add(b, p, how == RESTART && is_up(p));
+            bringup_order(b, p, how == RESTART && is_up(p) ? WORK_RESTART : WORK_START);
+    }
+}
+
+/* It is a job from now on: a run that goes on is one of it, unless it was none before. */
+static void start_known_job(struct engine *e, struct bringup *b, struct app *a, struct app_spec *take_spec)
+{
+    bool was_job = app_is_job(a->spec);
+    struct process *p;
+
+    engine_set_spec(e, a, take_spec);
+    TAILQ_FOREACH (p, &a->processes, app_entry) {
+        if (!was_job && is_up(p))
+            bringup_order(b, p, WORK_STOP);
+        else
+            bringup_wait_job(b, p);
     }
 }
 
@@ -113,7 +129,7 @@ static void start_known(struct engine *e, struct bringup *b, struct app *a, stru
     bool scale = says_instances && how != LEAVE_RUNNING && want != now;
     struct process *p;
 
-    if (how == LEAVE_RUNNING && all_up(a)) {
+    if (how == LEAVE_RUNNING && all_up(a) && !app_is_job(a->spec)) {
         app_spec_free(take_spec);
         TAILQ_FOREACH (p, &a->processes, app_entry) {
             outcome_process(bringup_outcome(b), p,
@@ -124,6 +140,10 @@ static void start_known(struct engine *e, struct bringup *b, struct app *a, stru
     if (scale)
         bringup_scale(b, a, want);
     take_spec->instances = (int64_t)now; /* until the rest is done */
+    if (app_is_job(take_spec)) {
+        start_known_job(e, b, a, take_spec);
+        return;
+    }
     if (how >= RELOAD && !bringup_note_restart(b, a, take_spec)) {
         bring_up(b, a, bringup_keep(b, take_spec), how, scale && now > want ? now - want : 0);
         return;

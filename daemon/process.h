@@ -10,6 +10,7 @@
 
 #include "config/spec.h"
 #include "daemon/lifecycle.h"
+#include "daemon/schedule.h"
 
 enum desired { DESIRED_UP, DESIRED_DOWN };
 
@@ -28,6 +29,7 @@ struct app {
     struct app_spec *spec;
     struct process_list processes; /* by instance */
     void *cache;                   /* the engine's own: app_cache.h */
+    void *times;                   /* likewise: schedules.c; NULL = it has none */
     void *watch;                   /* the same: watch.h; NULL = its files are not watched */
     TAILQ_ENTRY(app) entry;
 };
@@ -69,6 +71,7 @@ struct process {
     bool order_up;
 
     struct lc_counters counters;
+    struct schedule_clock times; /* of its app's cron_restart or schedule; the engine's own */
     uint64_t created_ms; /* wall clock of creation or last manual restart */
     struct last_exit last;
 

@@ -31,7 +31,9 @@ enum {
     AT_DEADLINE = 52,
     NOTE_LEN_1 = 60, /* of builds that had no reload */
     AT_ROLE = 60,
-    NOTE_LEN = 61
+    NOTE_LEN_2 = 61, /* that had no schedules */
+    AT_HANDLED = 61,
+    NOTE_LEN = 69
 };
 _Static_assert(NOTE_LEN <= KW_NOTE_MAX, "the note does not fit the keeper's record");
 
@@ -70,6 +72,7 @@ size_t process_note_write(const struct process *p, uint8_t *out, size_t size)
     put(out + AT_SIGNALED, p->signaled_ms, 8);
     put(out + AT_DEADLINE, p->deadline_ms, 8);
     out[AT_ROLE] = (uint8_t)p->role;
+    put(out + AT_HANDLED, (uint64_t)p->times.handled, 8);
     return NOTE_LEN;
 }
 
@@ -94,6 +97,9 @@ int process_note_read(struct process *p, const uint8_t *note, size_t len)
     p->online_ms = get(note + AT_ONLINE, 8);
     p->signaled_ms = get(note + AT_SIGNALED, 8);
     p->deadline_ms = get(note + AT_DEADLINE, 8);
+    /* It is written whenever this changes; without it (a run of an older build) state.db knows. */
+    if (len >= NOTE_LEN && get(note + AT_HANDLED, 8))
+        p->times = (struct schedule_clock){.handled = (int64_t)get(note + AT_HANDLED, 8)};
     return 0;
 }
 
@@ -106,7 +112,7 @@ uint64_t process_note_app(const uint8_t *note, size_t len)
 
 enum process_role process_note_role(const uint8_t *note, size_t len)
 {
-    if (len < NOTE_LEN || note[AT_FORMAT] != NOTE_FORMAT || note[AT_ROLE] > ROLE_DRAINING)
+    if (len < NOTE_LEN_2 || note[AT_FORMAT] != NOTE_FORMAT || note[AT_ROLE] > ROLE_DRAINING)
         return ROLE_SLOT;
     return (enum process_role)note[AT_ROLE];
 }

@@ -9,11 +9,13 @@
 #include "config/exec_mode.h"
 #include "config/options.h"
 #include "config/spec.h"
+#include "config/times.h"
 #include "daemon/app_cache.h"
 #include "daemon/app_talk.h"
 #include "daemon/engine_health.h"
 #include "daemon/log_paths.h"
 #include "daemon/metrics.h"
+#include "daemon/schedules.h"
 #include "daemon/watch.h"
 
 static const char *user_of(const struct app_spec *s)
@@ -147,6 +149,10 @@ static bool is_field(const char *name)
                                          "max_memory",
                                          "max_cpu_restart",
                                          "max_uptime",
+                                         "cron_restart",
+                                         "schedule",
+                                         "overlap",
+                                         "tz",
                                          "kill_timeout",
                                          "listen_timeout",
                                          "wait_ready",
@@ -318,6 +324,17 @@ static void write_limits(struct jsonw *w, const struct app_spec *s)
         jsonw_kint(w, "max_uptime", s->max_uptime);
 }
 
+static void write_times(struct jsonw *w, const struct app_spec *s)
+{
+    if (!app_times(s))
+        return;
+    jsonw_kstr(w, app_times_key(s), app_times(s));
+    if (app_is_job(s))
+        jsonw_kstr(w, "overlap", s->overlap);
+    if (s->tz)
+        jsonw_kstr(w, "tz", s->tz);
+}
+
 static void write_policy(struct jsonw *w, const struct app_spec *s)
 {
     jsonw_kbool(w, "autorestart", s->autorestart);
@@ -329,6 +346,7 @@ static void write_policy(struct jsonw *w, const struct app_spec *s)
     if (s->exp_backoff_restart_delay)
         jsonw_kint(w, "exp_backoff_restart_delay", s->exp_backoff_restart_delay);
     write_limits(w, s);
+    write_times(w, s);
     jsonw_kint(w, "kill_timeout", s->kill_timeout);
     jsonw_kint(w, "listen_timeout", s->listen_timeout);
     jsonw_kbool(w, "wait_ready", s->wait_ready);
@@ -500,6 +518,25 @@ static void write_log_trouble(struct engine *e, struct jsonw *w, struct process 
     log_paths_deinit(&paths);
 }
 
+#define NEXT_RUNS 3
+
+static void write_next_runs(struct jsonw *w, const struct app *a)
+{
+    const char *trouble = schedules_trouble(a);
+    int64_t at[NEXT_RUNS];
+    size_t n = schedules_next(a, at, NEXT_RUNS);
+
+    if (trouble)
+        jsonw_kstr(w, "schedule_trouble", trouble);
+    if (!n)
+        return;
+    jsonw_key(w, "next_runs");
+    jsonw_arr_begin(w);
+    for (size_t i = 0; i < n; i++)
+        jsonw_int(w, at[i] * 1000);
+    jsonw_arr_end(w);
+}
+
 static void write_own(struct engine *e, struct jsonw *w, struct process *p)
 {
     char words[512];
@@ -516,6 +553,7 @@ static void write_own(struct engine *e, struct jsonw *w, struct process *p)
     jsonw_kstr(w, "reason_text", words);
     if (p->state == LC_WAITING)
         jsonw_kuint(w, "restart_at", p->deadline_ms);
+    write_next_runs(w, p->app);
     jsonw_kint(w, "stop_signal", p->app->spec->stop_signal);
     jsonw_kbool(w, "disable_logs", p->app->spec->disable_logs);
     jsonw_kuint(w, "dropped_lines", logs_dropped(e->logs, p->id));

@@ -5,6 +5,7 @@
 #include "common/err.h"
 #include "common/mem.h"
 #include "common/plog.h"
+#include "config/times.h"
 #include "daemon/saved.h"
 
 /* What is in state.db, and which rows of it stay. */
@@ -77,17 +78,19 @@ static void bring_back(struct engine *e, struct app *a, const struct saved_proce
                        const struct store_process *row)
 {
     struct process *p = engine_add_process(e, a, saved->instance, row ? (int64_t)row->id : -1);
+    bool job = app_is_job(a->spec);
 
     if (row) {
         restore_fill(p, row);
         p->state = LC_STOPPED;
         p->pid = 0;
         p->counters = (struct lc_counters){0};
+        p->times = (struct schedule_clock){0}; /* what came while there was no daemon is not made up */
         p->deadline_ms = p->signaled_ms = p->online_ms = p->started_ms = 0;
     }
     p->created_ms = clock_wall_ms();
-    p->desired = saved->up ? DESIRED_UP : DESIRED_DOWN;
-    p->reason = saved->up ? LC_R_NONE : LC_R_STOPPED;
+    p->desired = saved->up && !job ? DESIRED_UP : DESIRED_DOWN;
+    p->reason = saved->up || job ? LC_R_NONE : LC_R_STOPPED;
     engine_save_process(e, p);
 }
 

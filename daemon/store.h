@@ -36,6 +36,7 @@ struct store_process {
     uint64_t last_run, last_started_ms, last_ended_ms;
     const char *last_reason;
     int32_t last_exit_code, last_signal, last_core, last_step, last_error;
+    uint64_t scheduled_s; /* times of the app's schedule up to this one are dealt with (seconds); 0 = none */
 };
 
 struct store_run {

@@ -48,6 +48,7 @@ static const struct column process_columns[] = {
     COLUMN(store_process, last_core, COL_I32),
     COLUMN(store_process, last_step, COL_I32),
     COLUMN(store_process, last_error, COL_I32),
+    COLUMN(store_process, scheduled_s, COL_U64),
 };
 
 static const struct column run_columns[] = {

@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 
 #include "common/mem.h"
+#include "config/times.h"
 #include "daemon/supervisor_impl.h"
 
 /* The end of a run that was replaced is the last end of its slot, unless the next one has ended as well. */
@@ -58,7 +59,7 @@ static enum lc_event judge(struct proc *pr)
     struct process *p = &pr->p;
     const struct app_spec *spec = p->app->spec;
     struct lc_policy policy = {
-        .autorestart = spec->autorestart,
+        .autorestart = spec->autorestart && !app_is_job(spec),
         .min_uptime = clamp_u32(spec->min_uptime),
         .max_restarts = clamp_u32(spec->max_restarts),
         .restart_delay = clamp_u32(spec->restart_delay),

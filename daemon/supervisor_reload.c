@@ -108,6 +108,7 @@ static struct proc *candidate_new(struct proc *slot, enum process_role role, str
     pr->p.role = role;
     pr->p.created_ms = slot->p.created_ms;
     pr->p.counters = slot->p.counters;
+    pr->p.times = slot->p.times;
     if (take_spec) {
         pr->own_app = xcalloc(1, sizeof(*pr->own_app));
         pr->own_app->id = slot->p.app->id;
@@ -238,6 +239,7 @@ static void take_state(struct proc *pr, struct proc *old)
     p->counters.unstable = 0;
     p->counters.backoff_delay = 0;
     p->created_ms = old->p.created_ms;
+    p->times = old->p.times;
     p->last = old->p.last;
     p->order = old->p.order;
     p->order_up = old->p.order_up;

@@ -1,5 +1,6 @@
 /* After an engine's start: every life cycle goes on where the last engine left it. */
 #include "common/plog.h"
+#include "config/times.h"
 #include "daemon/supervisor_impl.h"
 
 #define LEFTOVER_MEMORY_MS                                                                                   \
@@ -136,6 +137,8 @@ static void resume_at_rest(struct proc *pr)
 
     if (p->reason == LC_R_DELETED)
         sup_settle(pr);
+    else if (p->state == LC_STOPPED && p->reason == LC_R_SHUTDOWN && app_is_job(p->app->spec))
+        p->desired = DESIRED_DOWN; /* it was ended with the daemon, and waits for its next time */
     else if (p->state == LC_STOPPED && p->desired == DESIRED_UP)
         /* Not a user's start: what cannot be executed yet (a mount still missing after boot) is retried. */
         sup_start_or_hold(pr, LC_EV_START);

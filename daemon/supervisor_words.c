@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/kwire.h"
+#include "config/times.h"
 #include "daemon/supervisor_impl.h"
 
 /* A line of text that grows in a fixed buffer; what does not fit is cut. */
@@ -238,6 +239,19 @@ static void describe_stopping(struct line *l, const struct proc *pr, uint64_t no
         add(l, "; %u of its processes still alive", pr->alive);
 }
 
+/* What is down comes back at its app's times. */
+static void add_times(struct line *l, const struct process *p)
+{
+    bool job = app_is_job(p->app->spec);
+    char time[SCHEDULE_TIME_MAX];
+
+    if (!app_times(p->app->spec))
+        return;
+    add(l, job ? "%swaits for its schedule" : "%scron_restart starts it", l->len ? "; " : "");
+    if (p->times.next)
+        add(l, job ? ", next at %s" : " at %s", schedule_time(time, NULL, p->times.next));
+}
+
 /* "waits for db (started): its dependency db failed: ..." */
 static bool describe_held(struct line *l, const struct proc *pr)
 {
@@ -258,24 +272,26 @@ static void describe_stopped(struct line *l, const struct proc *pr)
 
     if (describe_held(l, pr))
         return;
-
     switch (p->reason) {
     case LC_R_NONE:
         if (p->last.valid)
             add_last(l, pr);
-        else
+        else if (!app_is_job(p->app->spec))
             add(l, "not started yet");
         break;
     case LC_R_EXIT:
     case LC_R_SIGNAL:
     case LC_R_LOST:
         add_last(l, pr);
-        add(l, p->app->spec->autorestart ? "; stop_exit_codes says not to restart" : "; autorestart is off");
+        if (!app_is_job(p->app->spec))
+            add(l,
+                p->app->spec->autorestart ? "; stop_exit_codes says not to restart" : "; autorestart is off");
         break;
     default:
         add_request(l, p, false);
         break;
     }
+    add_times(l, p);
 }
 
 static void describe_waiting(struct line *l, const struct proc *pr, uint64_t now)
@@ -305,6 +321,7 @@ static void describe_errored(struct line *l, const struct proc *pr)
         add_last(l, pr);
     else
         add(l, "failed");
+    add_times(l, p);
 }
 
 /* What a reload has beside the process. */
