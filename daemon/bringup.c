@@ -174,8 +174,8 @@ void bringup_note_job(struct bringup *b, const struct app *a)
     if (b->noted == a->id)
         return;
     b->noted = a->id;
-    snprintf(note, sizeof(note), "%.80s is run by its schedule%s%s; pm restart %.80s runs it now", a->spec->name,
-             next ? ", next at " : "", next ? next : "", a->spec->name);
+    snprintf(note, sizeof(note), "%.80s is run by its schedule%s%s; pm restart %.80s runs it now",
+             a->spec->name, next ? ", next at " : "", next ? next : "", a->spec->name);
     outcome_note(b->outcome, note);
 }
 
@@ -193,8 +193,8 @@ void bringup_note_armed(struct bringup *b, const struct app *a)
     if (b->noted == a->id || !next)
         return;
     b->noted = a->id;
-    snprintf(note, sizeof(note), "%.90s: %s goes on: it is %s again at %s; pm delete ends that", a->spec->name,
-             app_times_key(a->spec), app_is_job(a->spec) ? "run" : "started", next);
+    snprintf(note, sizeof(note), "%.90s: %s goes on: it is %s again at %s; pm delete ends that",
+             a->spec->name, app_times_key(a->spec), app_is_job(a->spec) ? "run" : "started", next);
     outcome_note(b->outcome, note);
 }
 

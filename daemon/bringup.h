@@ -21,8 +21,8 @@ void bringup_order(struct bringup *b, struct process *p, enum work_kind kind);
 /* Must a reload of this app, with this configuration (NULL: its own), be a restart? The answer's "notes" say
  * so then. */
 bool bringup_note_restart(struct bringup *b, const struct app *a, const struct app_spec *with);
-/* Jobs run by their schedules only. The answer's "notes" say so, and when that is; and, of a job or an app with
- * cron_restart that is stopped, that it comes back. Both once for each app. */
+/* Jobs run by their schedules only. The answer's "notes" say so, and when that is; and, of a job or an app
+ * with cron_restart that is stopped, that it comes back. Both once for each app. */
 void bringup_note_job(struct bringup *b, const struct app *a);
 void bringup_note_armed(struct bringup *b, const struct app *a);
 /* A job's process that was asked for: it is reported as it is. */

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "config/times.h"
+
 static bool waits_for_end(const char *condition)
 {
     return strcmp(condition, "completed") == 0 || strcmp(condition, "exited") == 0;

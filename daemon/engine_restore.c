@@ -212,7 +212,8 @@ static void take_list(struct engine *e, const struct store_image *image)
             continue;
         p = engine_add_process(e, a, row->instance, row->id);
         restore_fill(p, row);
-        /* What was missed while there was a daemon is made up, and nothing else: not after a boot, or days. */
+        /* What was missed while there was a daemon is made up, and nothing else: not after a boot, or days.
+         */
         if (!e->restore->same_boot || image->ended == STORE_TERMINATED)
             p->times = (struct schedule_clock){0};
         if (p->pid > 0 && e->restore->same_boot)

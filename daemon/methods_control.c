@@ -217,8 +217,8 @@ static int change_apps(struct engine *e, const struct selection *sel, const json
     return rc;
 }
 
-static void reload_all(struct bringup *b, const struct rpc_request *r, const struct selection *sel, const struct change *v, size_t n,
-                       bool force)
+static void reload_all(struct bringup *b, const struct rpc_request *r, const struct selection *sel,
+                       const struct change *v, size_t n, bool force)
 {
     for (size_t k = 0; k < n; k++) {
         const struct app_spec *with = v[k].spec;

@@ -72,7 +72,7 @@ struct process {
 
     struct lc_counters counters;
     struct schedule_clock times; /* of its app's cron_restart or schedule; the engine's own */
-    uint64_t created_ms; /* wall clock of creation or last manual restart */
+    uint64_t created_ms;         /* wall clock of creation or last manual restart */
     struct last_exit last;
 
     /* the current run; run == 0 when there is none */

@@ -24,11 +24,11 @@ struct schedule_clock {
 #define SCHEDULE_CLOCK_SET (3 * 3600) /* one that was put back further was wrong before */
 
 /*
- * Is a time due that is not dealt with yet? Times that were missed (the clock jumped, the machine slept, there
- * was no engine) are one. Where the clock is before `handled` it was put back, and what has been done is not
- * done again: up to a minute it is waited for. Beyond, as in cron, times with a star in the minute or the hour
- * go on at once; the others wait as long as it may have been a change of summer time. True, or k->next is the
- * time to look again.
+ * Is a time due that is not dealt with yet? Times that were missed (the clock jumped, the machine slept,
+ * there was no engine) are one. Where the clock is before `handled` it was put back, and what has been done
+ * is not done again: up to a minute it is waited for. Beyond, as in cron, times with a star in the minute or
+ * the hour go on at once; the others wait as long as it may have been a change of summer time. True, or
+ * k->next is the time to look again.
  */
 bool schedule_due(struct schedule_clock *k, const struct cron *c, const struct zone *z, int64_t now);
 

@@ -61,8 +61,8 @@ static void save(struct engine *e, const struct process *p)
         engine_note(e, p);
 }
 
-static void words_of(const struct app_schedule *as, const struct process *p, int64_t at, int64_t now, char *out,
-                     size_t size)
+static void words_of(const struct app_schedule *as, const struct process *p, int64_t at, int64_t now,
+                     char *out, size_t size)
 {
     char time[SCHEDULE_TIME_MAX];
     bool queued = as->job && as->overlap != SCHEDULE_SKIP_RUN && p->last.valid &&
@@ -77,7 +77,8 @@ static void words_of(const struct app_schedule *as, const struct process *p, int
         snprintf(out, size, "it is %s (%.80s)", time, as->pattern);
 }
 
-static void tell_left_out(struct engine *e, const struct app_schedule *as, const struct process *p, int64_t at)
+static void tell_left_out(struct engine *e, const struct app_schedule *as, const struct process *p,
+                          int64_t at)
 {
     char time[SCHEDULE_TIME_MAX], words[160];
 
@@ -106,8 +107,8 @@ static bool restart(struct engine *e, const struct app_schedule *as, struct proc
 }
 
 /*
- * True when a command was given. Others may have waited for the process, and have been told: then anything may
- * be gone, and the list is to be gone through anew.
+ * True when a command was given. Others may have waited for the process, and have been told: then anything
+ * may be gone, and the list is to be gone through anew.
  */
 static bool act(struct engine *e, const struct app_schedule *as, struct process *p, int64_t now)
 {

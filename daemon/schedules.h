@@ -13,9 +13,10 @@ struct schedules;
 struct schedules *schedules_new(struct engine *e);
 void schedules_free(struct schedules *s); /* accepts NULL; the calls below do nothing without one */
 
-void schedules_app(struct engine *e, struct app *a);      /* is new, or has another configuration */
-void schedules_app_gone(struct app *a);                   /* accepts one without times */
-void schedules_look(struct engine *e, const struct app *a); /* something of its processes has changed; NULL: of all */
+void schedules_app(struct engine *e, struct app *a); /* is new, or has another configuration */
+void schedules_app_gone(struct app *a);              /* accepts one without times */
+void schedules_look(struct engine *e,
+                    const struct app *a); /* something of its processes has changed; NULL: of all */
 
 /* The next `n` times of the app (seconds since the epoch); returns how many there are: 0 or n. */
 size_t schedules_next(const struct app *a, int64_t *out, size_t n);

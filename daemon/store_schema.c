@@ -98,7 +98,8 @@ static const char *const steps[] = {
           "  run INTEGER NOT NULL, -- 0 = none\n"
           "  json TEXT NOT NULL -- all of it, as pm events --json prints it\n"
           ");\n",
-    [3] = "ALTER TABLE process ADD COLUMN -- times of its schedule up to this one are dealt with: s since 1970\n"
+    [3] = "ALTER TABLE process ADD COLUMN -- times of its schedule up to this one are dealt with: s since "
+          "1970\n"
           "  scheduled_s INTEGER NOT NULL DEFAULT 0;\n",
 };
 

@@ -17,7 +17,8 @@ void zone_cache_free(struct zone_cache *c);
 struct zone_ref *zone_cache_get(struct zone_cache *c, const char *name);
 void zone_cache_drop(struct zone_ref *z); /* accepts NULL */
 
-const struct zone *zone_ref_zone(const struct zone_ref *z);  /* NULL: not (yet) */
-const char *zone_ref_trouble(const struct zone_ref *z); /* why it cannot be read; NULL: it can, or is read now */
+const struct zone *zone_ref_zone(const struct zone_ref *z); /* NULL: not (yet) */
+const char *
+zone_ref_trouble(const struct zone_ref *z); /* why it cannot be read; NULL: it can, or is read now */
 
 #endif

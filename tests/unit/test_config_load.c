@@ -327,7 +327,8 @@ static void test_warnings(void **state)
                            "    windowsHide: true\n");
 
     (void)state;
-    assert_int_equal(l.report.n_warnings, 5);
+    assert_int_equal(l.report.n_warnings, 4);
+    assert_string_equal(l.apps.v[0]->cron_restart, "0 4 * * *");
     assert_true(l.apps.v[0]->watch_options.use_polling);
     assert_string_equal(l.apps.v[0]->ignore_watch[1], "*.log");
     assert_int_equal(l.apps.v[0]->watch_delay, 1000);
@@ -335,7 +336,6 @@ static void test_warnings(void **state)
                         "f:1:1: deploy: has no effect yet\n"
                         "f:4:39: watch_options.awaitWriteFinish: ignored, folders are watched by "
                         "the kernel's inotify here, and a save by renaming is one change\n"
-                        "f:8:5: cron: has no effect yet\n"
                         "f:9:5: vizion: ignored, it is about git data in PM2's list\n"
                         "f:10:5: windowsHide: ignored, it is about Windows\n");
     loaded_deinit(&l);

@@ -97,7 +97,6 @@ static void test_foreign_keys(void **state)
     }
     assert_non_null(foreign_key_find("windowsHide"));
     assert_non_null(foreign_key_find("deepMonitoring"));
-    assert_non_null(foreign_key_find("cron"));
     assert_null(foreign_key_find("nonsense"));
 }
 

@@ -142,7 +142,7 @@ static void test_real(void **state)
         for (size_t k = 0; k < ARRAY_LEN(own); k++)
             assert_null(env_get(app(i)->env, own[k]));
     assert_int_equal(app(0)->max_memory_restart, 200 << 20);
-    check_warnings("/home/shop/.pm2/dump.pm2: [1].cron_restart: has no effect yet\n");
+    check_warnings("");
 }
 
 /* A `pm2 start` that was called by an app of PM2 hands that app's fields down as variables. */
