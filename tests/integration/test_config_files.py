@@ -302,11 +302,8 @@ apps:
         env = self.home.proc("shop-1")["pm2_env"]
         self.assertEqual((env["max_restarts"], env["env"]["COST"], env["env"]["HOME_OF"]), (4, "$5", "shop"))
 
-    def test_keys_of_later_versions(self):
-        result = self.start("later.yaml", "{name: a, script: %s, cron: '0 4 * * *', "
-                            "vizion: false, pmx: false, deep_monitoring: true}" % SILENT)
-        for key in ("cron",):
-            self.assertRegex(result.err, r"later\.yaml:1:\d+: %s: has no effect yet" % key)
+    def test_keys_without_effect(self):
+        result = self.start("later.yaml", "{name: a, script: %s, vizion: false, pmx: false, deep_monitoring: true}" % SILENT)
         self.assertRegex(result.err, r"deep_monitoring: ignored, it is about PM2's hosted dashboard")
         self.assertEqual(self.names(), ["a"])
 

@@ -49,6 +49,9 @@ KEYED = [
     (["--max-restarts", "5"], "max_restarts", 5),
     (["--min-uptime", "2s"], "min_uptime", 2000),
     (["--max-memory-restart", "100M"], "max_memory_restart", 100 << 20),
+    (["-c", "0 4 * * *"], "cron_restart", "0 4 * * *"),
+    (["--cron", "@daily"], "cron_restart", "@daily"),
+    (["--cron-restart", "0 4 * * *"], "cron_restart", "0 4 * * *"),
     (["--restart-delay", "30"], "restart_delay", 30),
     (["--exp-backoff-restart-delay", "1m"], "exp_backoff_restart_delay", 60000),
     (["--stop-exit-codes", "3", "4"], "stop_exit_codes", [3, 4]),
@@ -75,7 +78,7 @@ KEYED = [
     (["--gid", "nogroup"], "gid", "nogroup"),
 ] if IS_ROOT else [])
 
-IDLE = [["-c", "0 4 * * *"], ["--cron", "0 4 * * *"], ["--cron-restart", "0 4 * * *"], ["-x"],
+IDLE = [["-x"],
         ["--execute-command"], ["--disable-source-map-support"], ["--no-vizion"], ["--no-pmx"], ["--no-automation"]]
 
 REFUSED = [["--no-daemon"], ["--write"], ["--hp", "/x"], ["--service-name", "x"], ["--wait-ip"], ["--trace"], ["--v8"],
@@ -105,7 +108,6 @@ def documented():
             found[command] = found[same.group(1)]
         elif line.startswith("| `-"):
             found[command] |= set(re.findall(r"--[\w-]+", line.split(" | ")[0]))
-            found[command] |= {w for w in ("--cron",) if "`--cron-restart`" in line}  # the alias of one without effect
     return found
 
 
@@ -252,7 +254,7 @@ class StartOptions(PmTest):
         together = [w for words in IDLE for w in words]
         for command in ("restart", "reload", "startOrRestart", "startOrReload"):
             result = self.home.ok(command, path, *together)
-            names = {w.split("=")[0] for w in together if w.startswith("--")} - {"--cron"}
+            names = {w.split("=")[0] for w in together if w.startswith("--")}
             self.assertEqual(set(re.findall(r"(--[\w-]+) has no effect", result.err)), names)
 
     def test_what_is_not_here_is_refused(self):

@@ -56,7 +56,6 @@ class Pm2Dump(PmTest):
         before = self.state(path)
         result = self.home.ok("resurrect")
         self.assertIn("taking the list that PM2 has saved in %s" % path, result.err)
-        self.assertIn("[1].cron_restart: has no effect yet", result.err)
         self.untouched(path, before)
         self.assertEqual(os.listdir(self.pm2_home), ["dump.pm2"])
 

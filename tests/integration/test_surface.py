@@ -245,8 +245,8 @@ class StartFlags(PmTest):
         self.assertNotIn("KEPT", json.loads(self.home.ok("env", "b", "--json").out))
 
     def test_flags_without_effect_warn(self):
-        result = self.home.start("a", child("silent"), "-c", "0 0 * * *", "--no-vizion", "-x")
-        for flag in ("--cron-restart", "--no-vizion", "--execute-command"):
+        result = self.home.start("a", child("silent"), "--no-vizion", "-x")
+        for flag in ("--no-vizion", "--execute-command"):
             self.assertIn("%s has no effect" % flag, result.err)
         self.assertEqual(self.home.status("a"), "online")
 

@@ -97,6 +97,7 @@ static void test_foreign_keys(void **state)
     }
     assert_non_null(foreign_key_find("windowsHide"));
     assert_non_null(foreign_key_find("deepMonitoring"));
+    assert_null(foreign_key_find("cron"));
     assert_null(foreign_key_find("nonsense"));
 }
 

@@ -142,6 +142,7 @@ static void test_real(void **state)
         for (size_t k = 0; k < ARRAY_LEN(own); k++)
             assert_null(env_get(app(i)->env, own[k]));
     assert_int_equal(app(0)->max_memory_restart, 200 << 20);
+    assert_string_equal(app(1)->cron_restart, "0 3 * * *");
     check_warnings("");
 }
 
