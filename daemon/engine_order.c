@@ -61,7 +61,10 @@ static void failure_words(struct engine *e, const struct depends_options *d, con
         snprintf(out, size, "its dependency %.80s never ends: it has no \"autorestart: false\"", d->name);
         return;
     }
-    supervisor_describe_reason(e->sup, p, reason, sizeof(reason));
+    if (p->state == LC_LAUNCHING) /* the next try is under way already */
+        last_exit_words(&p->last, reason, sizeof(reason));
+    else
+        supervisor_describe_reason(e->sup, p, reason, sizeof(reason));
     snprintf(out, size, "its dependency %.80s %s: %s", d->name,
              p->desired == DESIRED_DOWN && p->reason == LC_R_STOPPED ? "is not up" : "failed", reason);
 }

@@ -136,6 +136,8 @@ static void work_cb(uv_work_t *work)
     }
     pthread_mutex_lock(&m->lock);
     m->rc = metrics_pass_run(m->pass, &m->ctx, m->foreign, m->roots, m->n, wall, mono);
+    if (m->proc < 0)
+        m->proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     m->host_known = m->host_last.mono_ms != 0;
     if (m->proc >= 0)
         metrics_host_read(m->proc, &m->host_last, &m->host_now, wall, mono);

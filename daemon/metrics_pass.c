@@ -127,9 +127,17 @@ static int read_all(struct metrics_pass *m)
     m->now.n = 0;
     while ((d = readdir(dir))) {
         struct metrics_stat st;
+        int rc;
 
-        if (d->d_name[0] < '1' || d->d_name[0] > '9' ||
-            metrics_read_stat(m->proc, (pid_t)atoi(d->d_name), &st) < 0 || st.dead)
+        if (d->d_name[0] < '1' || d->d_name[0] > '9')
+            continue;
+        rc = metrics_read_stat(m->proc, (pid_t)atoi(d->d_name), &st);
+        if (rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM) {
+            /* Not gone: else all that it ever used would be new in the next pass. */
+            closedir(dir);
+            return rc;
+        }
+        if (rc < 0 || st.dead)
             continue;
         if (m->now.n && m->now.v[m->now.n - 1].pid > st.pid)
             sorted = false;
@@ -344,8 +352,11 @@ int metrics_pass_run(struct metrics_pass *m, const struct tree_ctx *ctx, bool fo
 {
     const struct look look = {.m = m, .ctx = ctx, .foreign = foreign, .roots = roots, .n = n};
     struct table last = m->last;
-    int rc = m->proc < 0 ? -ENOENT : read_all(m);
+    int rc;
 
+    if (m->proc < 0)
+        m->proc = open(m->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    rc = m->proc < 0 ? -errno : read_all(m);
     if (rc < 0)
         return rc;
     if (n)

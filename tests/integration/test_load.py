@@ -3,7 +3,7 @@
 import statistics
 import time
 
-from harness import PmTest, SLOW, child, cpu_seconds, main, wait_until
+from harness import PmTest, SLOW, child, cpu_seconds, main, open_files, wait_until
 
 
 class CrashLoops(PmTest):
@@ -63,7 +63,7 @@ class Many(PmTest):
         import os
         self.home.start("a", child("silent"), "-i", "3")
         def count():
-            return [len(os.listdir("/proc/%d/fd" % p)) for p in (self.home.keeper_pid(), self.home.engine_pid())]
+            return [open_files(p) for p in (self.home.keeper_pid(), self.home.engine_pid())]
         self.home.ok("restart", "all")
         before = count()
         with self.home.client() as c:

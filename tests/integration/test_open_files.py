@@ -4,7 +4,7 @@ import errno
 import os
 import resource
 
-from harness import PmTest, main, wait_until
+from harness import PmTest, main, open_files, wait_until
 
 LIMIT = 256
 APPS = 40
@@ -16,7 +16,7 @@ def lower_limit():
 
 class OpenFiles(PmTest):
     def fds(self, pid):
-        return len(os.listdir("/proc/%d/fd" % pid))
+        return open_files(pid)
 
     def test_no_room(self):
         apps = [{"name": "a", "script": "/bin/sleep", "args": ["1000"], "interpreter": "none", "instances": APPS}]

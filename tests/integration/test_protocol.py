@@ -4,7 +4,7 @@ import json
 import os
 import socket
 
-from harness import Closed, PmTest, RpcError, SLOW, child, main, raise_nofile, read_file, wait_until
+from harness import Closed, PmTest, RpcError, SLOW, child, main, open_files, raise_nofile, read_file, wait_until
 
 HELLO = {"protocol": 1, "version": "test"}
 
@@ -259,7 +259,7 @@ class Abuse(Protocol):
     def test_thousands_of_idle_connections(self):
         raise_nofile()
         folder = os.open(self.home.path, os.O_PATH)
-        before = len(os.listdir("/proc/%d/fd" % self.engine))
+        before = open_files(self.engine)
         idle = []
         try:
             refused = 0
@@ -274,23 +274,23 @@ class Abuse(Protocol):
                     s.close()
                     if refused > 20:
                         break
-            self.assertLess(len(os.listdir("/proc/%d/fd" % self.engine)), before + 1100)
+            self.assertLess(open_files(self.engine), before + 1100)
             # Those that say nothing are closed after 10 s, and a client that speaks gets its turn.
-            wait_until(lambda: len(os.listdir("/proc/%d/fd" % self.engine)) <= before + 5, 40, "idle connections are closed", step=0.3)
+            wait_until(lambda: open_files(self.engine) <= before + 5, 40, "idle connections are closed", step=0.3)
             with self.home.client() as c:
                 self.assertEqual(len(c.call("list")), 1)
         finally:
             for s in idle:
                 s.close()
             os.close(folder)
-        wait_until(lambda: len(os.listdir("/proc/%d/fd" % self.engine)) <= before + 1, what="no descriptor is left")
+        wait_until(lambda: open_files(self.engine) <= before + 1, what="no descriptor is left")
 
     def test_connections_leave_nothing_behind(self):
-        before = len(os.listdir("/proc/%d/fd" % self.engine))
+        before = open_files(self.engine)
         for _ in range(300):
             with self.home.client() as c:
                 c.call("list")
-        wait_until(lambda: len(os.listdir("/proc/%d/fd" % self.engine)) <= before + 1, what="no descriptor is left")
+        wait_until(lambda: open_files(self.engine) <= before + 1, what="no descriptor is left")
 
     def test_random_bytes(self):
         import random

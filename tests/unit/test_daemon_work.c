@@ -1,6 +1,7 @@
 /* A command on several processes: how many at a time, in which order, and who comes in between. */
 #include "supervisor_world.h"
 
+#include "common/mem.h"
 #include "daemon/work.h"
 
 #define N 5
@@ -472,6 +473,82 @@ static void test_retire(void **state)
     world_close(j.w);
 }
 
+/* Apps "api" (0), "db" (1), and "cache" (2), online; api depends on db. */
+static void three_apps(struct job *j)
+{
+    static const char *const names[] = {"db", "cache"};
+    struct depends_options *d = xcalloc(1, sizeof(*d));
+
+    *j = (struct job){.w = world_new()};
+    j->p[0] = j->w->p;
+    for (unsigned i = 0; i < 2; i++)
+        j->p[i + 1] =
+            supervisor_add_process(j->w->s, supervisor_add_app(j->w->s, 78 + i, world_spec(names[i])), 0, -1);
+    *d = (struct depends_options){xstrdup("db"), xstrdup("started")};
+    j->w->spec->depends_on = (struct depends_list){d, 1};
+    for (unsigned i = 0; i < 3; i++) {
+        supervisor_start(j->w->s, j->p[i], "pm start", NULL, NULL);
+        bring_up(j, i);
+    }
+    j->w->log[0] = '\0';
+}
+
+static void test_restart_in_order(void **state)
+{
+    struct job j;
+
+    (void)state;
+    three_apps(&j);
+    go(&j, 3, WORK_RESTART, 3);
+    expect(&j, "terminate(2) terminate(3)", "");
+    end(&j, 3);
+    bring_up(&j, 2);
+    expect(&j, "ended(3,restarted) look(3) spawn(4)", "2 ");
+    end(&j, 2);
+    world_up(j.w, j.p[1]);
+    expect(&j, "ended(2,restarted) look(2) spawn(5)", "2 ");
+    world_advance(j.w, SETTLE_MS);
+    expect(&j, "terminate(1)", "2 1 ");
+    end(&j, 1);
+    bring_up(&j, 0);
+    assert_string_equal(j.order, "2 1 0 ");
+    world_close(j.w);
+}
+
+static void test_restart_after_a_failure(void **state)
+{
+    struct job j;
+
+    (void)state;
+    three_apps(&j);
+    go(&j, 2, WORK_RESTART, 2);
+    expect(&j, "terminate(2)", "");
+    end(&j, 2);
+    supervisor_stop(j.w->s, j.p[1], LC_R_STOPPED, "pm stop", NULL, NULL);
+    assert_string_equal(j.order, "1! 0! ");
+    assert_string_equal(j.error, "left as it is: its dependency db failed");
+    assert_int_equal(j.p[0]->state, LC_ONLINE);
+    assert_int_equal(j.done, 1);
+    world_close(j.w);
+}
+
+static void test_stop_in_reverse(void **state)
+{
+    struct job j;
+
+    (void)state;
+    three_apps(&j);
+    go(&j, 3, WORK_STOP, 3);
+    expect(&j, "terminate(1) terminate(3)", "");
+    end(&j, 3);
+    expect(&j, "ended(3,stopped) look(3)", "2 ");
+    end(&j, 1);
+    expect(&j, "ended(1,stopped) look(1) terminate(2)", "2 0 ");
+    end(&j, 2);
+    assert_string_equal(j.order, "2 0 1 ");
+    world_close(j.w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -496,6 +573,9 @@ int main(void)
         cmocka_unit_test(test_a_failure_is_the_app_s_own),
         cmocka_unit_test(test_reload_of_what_is_down),
         cmocka_unit_test(test_retire),
+        cmocka_unit_test(test_restart_in_order),
+        cmocka_unit_test(test_restart_after_a_failure),
+        cmocka_unit_test(test_stop_in_reverse),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
