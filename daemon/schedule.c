@@ -12,7 +12,7 @@ static int64_t base(const struct schedule_clock *k, const struct cron *c, int64_
 {
     int64_t back = k->handled - now;
 
-    if (k->handled == 0)
+    if (k->handled <= 0) /* none, or nonsense in a damaged state.db */
         return now;
     if (back <= SCHEDULE_STEP_BACK || (back <= SCHEDULE_CLOCK_SET && !c->sweeping))
         return k->handled;
