@@ -50,7 +50,7 @@ KEYED = [
     (["--min-uptime", "2s"], "min_uptime", 2000),
     (["--max-memory-restart", "100M"], "max_memory_restart", 100 << 20),
     (["-c", "0 4 * * *"], "cron_restart", "0 4 * * *"),
-    (["--cron", "@daily"], "cron_restart", "@daily"),
+    (["--cron", "0 4 * * *"], "cron_restart", "0 4 * * *"),
     (["--cron-restart", "0 4 * * *"], "cron_restart", "0 4 * * *"),
     (["--restart-delay", "30"], "restart_delay", 30),
     (["--exp-backoff-restart-delay", "1m"], "exp_backoff_restart_delay", 60000),
