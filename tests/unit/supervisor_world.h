@@ -29,6 +29,7 @@ __attribute__((weak)) void app_spec_free(struct app_spec *s)
     free(s->script);
     free(s->stop_exit_codes.v);
     free(s->health_check.exec);
+    free(s->schedule);
     free(s);
 }
 

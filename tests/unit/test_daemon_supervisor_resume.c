@@ -362,6 +362,7 @@ static void test_note_round_trip(void **state)
     w->p->fresh = true;
     w->p->desired = DESIRED_UP;
     w->p->instance = 3;
+    w->p->times = (struct schedule_clock){.handled = 1700000060, .next = 1700000120};
     len = process_note_write(w->p, note, sizeof(note));
     assert_in_range(len, 1, KW_NOTE_MAX);
     assert_int_equal(process_note_read(&back, note, len), 0);
@@ -370,11 +371,16 @@ static void test_note_round_trip(void **state)
     assert_int_equal(back.instance, 3);
     assert_true(back.fresh);
     assert_int_equal(back.desired, DESIRED_UP);
+    assert_int_equal(back.times.handled, 1700000060);
+    assert_int_equal(back.times.next, 0); /* to be computed */
     assert_int_equal(process_note_app(note, len), 77);
     note[len] = 1;
     assert_int_equal(process_note_read(&back, note, len + 1), 0); /* of a newer build */
-    assert_int_equal(process_note_read(&back, note, len - 1), 0); /* of a build that had no reload */
-    assert_int_equal(process_note_role(note, len - 1), ROLE_SLOT);
+    back.times.handled = 5;
+    assert_int_equal(process_note_read(&back, note, len - 8), 0); /* of a build that had no schedules */
+    assert_int_equal(back.times.handled, 5);
+    assert_int_equal(process_note_read(&back, note, len - 9), 0); /* or no reload */
+    assert_int_equal(process_note_role(note, len - 9), ROLE_SLOT);
     assert_int_equal(process_note_read(&back, note, 59), -EBADMSG);
     assert_int_equal(process_note_app(note, 59), 0);
     note[0] = 99;
@@ -382,6 +388,28 @@ static void test_note_round_trip(void **state)
     assert_int_equal(process_note_read(&back, note, 0), -EBADMSG);
     assert_int_equal(process_note_write(w->p, note, 10), 0);
     w->p->instance = 0;
+    world_close(w);
+}
+
+/* What was ended with the daemon is not run again by the next one: a job waits for its time. */
+static void test_a_job_waits(void **state)
+{
+    struct world *w = world_new();
+    char words[256];
+
+    (void)state;
+    w->spec->schedule = strdup("0 4 * * *");
+    w->p->desired = DESIRED_UP;
+    w->p->reason = LC_R_SHUTDOWN;
+    supervisor_resume(w->s, w->p, false);
+    assert_int_equal(w->p->state, LC_STOPPED);
+    assert_int_equal(w->p->desired, DESIRED_DOWN);
+    assert_int_equal(w->runs, 0);
+    supervisor_describe_reason(w->s, w->p, words, sizeof(words));
+    assert_string_equal(words, "stopped with the daemon; waits for its schedule");
+    w->p->reason = LC_R_NONE;
+    supervisor_describe_reason(w->s, w->p, words, sizeof(words));
+    assert_string_equal(words, "waits for its schedule");
     world_close(w);
 }
 
@@ -432,6 +460,7 @@ int main(void)
         cmocka_unit_test(test_down_is_wanted),
         cmocka_unit_test(test_delete_goes_on),
         cmocka_unit_test(test_note_round_trip),
+        cmocka_unit_test(test_a_job_waits),
         cmocka_unit_test(test_idmap),
     };
 
