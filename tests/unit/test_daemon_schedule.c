@@ -248,7 +248,8 @@ static void test_jobs(void **state)
     assert_int_equal(job(SCHEDULE_KILL_RUN, LC_STOPPING, LC_R_RESTARTED), SCHEDULE_WAIT);
 }
 
-/* A stop also drops the run that was queued behind the one that it stops; what is held is wanted up already. */
+/* A stop also drops the run that was queued behind the one that it stops; what is held is wanted up already.
+ */
 static void test_dropped(void **state)
 {
     (void)state;
