@@ -198,7 +198,7 @@ static void on_timer(uv_timer_t *timer)
 {
     struct schedules *s = timer->data;
     const struct engine *e = s->engine;
-    int64_t now_ms = (int64_t)clock_wall_ms(), next;
+    int64_t now_ms = (int64_t)clock_wall_ms(), now = now_ms / 1000, next;
 
     if (TAILQ_EMPTY(&s->apps) || e->shutdown)
         return;
@@ -206,8 +206,8 @@ static void on_timer(uv_timer_t *timer)
     /* What comes during an update is the next engine's. */
     if (e->restore || e->updating)
         return;
-    next = look(s, now_ms / 1000);
-    if (next > now_ms / 1000 && next * 1000 - now_ms < LOOK_MS)
+    next = look(s, now);
+    if (next > now && next <= now + LOOK_MS / 1000 && next * 1000 - now_ms < LOOK_MS)
         arm(s, (uint64_t)(next * 1000 - now_ms));
 }
 
