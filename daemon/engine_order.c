@@ -65,7 +65,7 @@ static void failure_words(struct engine *e, const struct depends_options *d, con
         last_exit_words(&p->last, reason, sizeof(reason));
     else
         supervisor_describe_reason(e->sup, p, reason, sizeof(reason));
-    snprintf(out, size, "its dependency %.80s %s: %s", d->name,
+    snprintf(out, size, "its dependency %.80s %s: %.140s", d->name,
              p->desired == DESIRED_DOWN && p->reason == LC_R_STOPPED ? "is not up" : "failed", reason);
 }
 

@@ -92,11 +92,10 @@ class CronRestart(ScheduleTest):
     def test_instances_one_at_a_time(self):
         """Each takes half a second to end: the next one is taken down when the one before is up again."""
         self.shell("trap 'sleep 0.5; exit' INT; while :; do sleep 0.05; done", instances=3, cron_restart="*/10 * * * * *")
-        def ended_runs():
-            runs = [r for i in range(3) for r in self.home.why(str(i))["runs"]]
-            return sorted(r["ended_at"] for r in runs if r.get("ended_at"))
-        wait_until(lambda: len(ended_runs()) >= 3, 60 * SLOW, "each is restarted", step=0.1)
-        ended = ended_runs()
+        def ends():
+            runs = [self.home.why(str(p["pm_id"]))["runs"] for p in self.home.procs("a")]
+            return sorted(r["ended_at"] for rs in runs for r in rs if r.get("ended_at"))
+        ended = wait_until(lambda: len(ends()) >= 3 and ends(), 60 * SLOW, "each is restarted", step=0.1)
         self.assertGreaterEqual(ended[1] - ended[0], 400)
         self.assertGreaterEqual(ended[2] - ended[1], 400)
 
