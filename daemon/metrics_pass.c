@@ -13,7 +13,7 @@
 
 /* With more processes than this in all trees, descriptors, I/O and switches of a run are only read in one
  * pass of SLOW_EVERY: they cost three times as much as the rest. */
-#define FEW        100
+#define FEW        16
 #define SLOW_EVERY 10
 #define PSS_MAX    256 /* processes of a tree that are asked for their PSS */
 
